@@ -1,0 +1,24 @@
+//! The cluster's own state machine: nodes, tables, partitions and who holds them, streams.
+//!
+//! It is group 0, replicated like any partition, with a copy on every node. [`Catalog::apply`] is a pure function
+//! of state and [`Command`]; also placement is decided inside it, from what all replicas know, so that no two of
+//! them can differ. What it says is intent and record: a partition's own log stays the authority on where its
+//! shards begin and end and on who leads it; leaders report that here ([`Command::Report`]) so that any node can
+//! describe a stream or find a leader without asking around.
+//!
+//! Invariants:
+//! - Ids (node, table, group) rise and are never reused.
+//! - The partitions of a table cover all hashes, each once.
+//! - A table name belongs to at most one table that is not deleted.
+//! - At most one stream of a table is not disabled, and it is the last one.
+//! - A deleted table stays, nameless, until its streams have outlived its retention.
+//!
+//! Deliberately absent: clocks (commands carry the time), IO, retries; and anything per item.
+
+mod command;
+mod placement;
+mod state;
+
+pub use command::{Command, Outcome, Refusal, Report};
+pub use placement::place;
+pub use state::{Catalog, Node, Partition, Replication, Shard, Stream, StreamStatus, Table, TableStatus};

@@ -1,0 +1,425 @@
+//! The catalog's state and how commands change it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Command, Outcome, Refusal, Report, place};
+use crate::model::{
+    HashRange, KeySchema, StreamViewType, TableName,
+    id::{GroupId, NodeId, TableId},
+};
+
+/// Everything the cluster knows of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Catalog {
+    /// The cluster; empty before it is founded.
+    pub cluster_id: String,
+    /// Signs iterators.
+    pub secret: [u8; 32],
+    /// The members.
+    pub nodes: BTreeMap<NodeId, Node>,
+    /// All tables, also deleted ones whose streams are still readable.
+    pub tables: BTreeMap<TableId, Table>,
+    /// The tables that are not deleted, by name.
+    pub names: BTreeMap<TableName, TableId>,
+    /// All partitions.
+    pub partitions: BTreeMap<GroupId, Partition>,
+    /// The newest node id given out.
+    pub last_node: u64,
+    /// The newest table id given out.
+    pub last_table: u64,
+    /// The newest group id given out.
+    pub last_group: u64,
+    /// The newest time seen in a command, ms since 1970: stream labels never repeat.
+    pub last_ms: u64,
+}
+
+/// A member of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its id.
+    pub id: NodeId,
+    /// Where it is reached.
+    pub address: String,
+    /// Its zone; empty: none.
+    pub zone: String,
+    /// What it joined with.
+    pub nonce: u64,
+}
+
+/// A table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// Its id.
+    pub id: TableId,
+    /// Its name.
+    pub name: TableName,
+    /// Its key.
+    pub key_schema: KeySchema,
+    /// When it was created, ms since 1970.
+    pub created_ms: u64,
+    /// How long records are kept, milliseconds.
+    pub retention_ms: u64,
+    /// Its partitions, in order of their hash ranges.
+    pub partitions: Vec<GroupId>,
+    /// Its streams, oldest first.
+    pub streams: Vec<Stream>,
+    /// When it was deleted, ms since 1970.
+    pub deleted_ms: Option<u64>,
+}
+
+/// What a table is doing. Derived, never stored: there is no second source of truth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableStatus {
+    /// Some partition has not had a leader yet.
+    Creating,
+    /// In use.
+    Active,
+    /// Its stream is being turned on or off.
+    Updating,
+    /// Deleted.
+    Deleting,
+}
+
+/// A stream of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stream {
+    /// When it was asked for, ms since 1970; unique within the table: its label.
+    pub stream_ms: u64,
+    /// What its records show.
+    pub view_type: StreamViewType,
+    /// When it was asked to end, ms since 1970.
+    pub ended_ms: Option<u64>,
+    /// Its shards, by partition, as far as reported.
+    pub shards: BTreeMap<GroupId, Shard>,
+}
+
+/// What a stream is doing. Derived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamStatus {
+    /// Some partition has not opened its shard yet.
+    Enabling,
+    /// On.
+    Enabled,
+    /// Some partition has not closed its shard yet.
+    Disabling,
+    /// Off.
+    Disabled,
+}
+
+/// A shard of a stream, as the partition's leader reported it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// The index it was opened at.
+    pub opened: u64,
+    /// The index it was closed at.
+    pub closed: Option<u64>,
+}
+
+/// A partition of a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Partition {
+    /// Its Raft group.
+    pub group: GroupId,
+    /// Its table.
+    pub table: TableId,
+    /// Its hashes.
+    pub range: HashRange,
+    /// 0; a child's is its parent's + 1.
+    pub generation: u32,
+    /// Who holds it, the node that should lead it first.
+    pub replicas: Vec<NodeId>,
+    /// How many of `replicas`, from the front, the group was started with.
+    pub founders: usize,
+    /// Who leads it and since which term, as last reported.
+    pub leader: Option<(NodeId, u64)>,
+}
+
+/// How many replicas a partition should have.
+#[derive(Clone, Copy, Debug)]
+pub struct Replication;
+
+impl Replication {
+    /// Three, if there are as many nodes.
+    pub const FACTOR: usize = 3;
+}
+
+impl Table {
+    /// The newest stream.
+    pub fn latest_stream(&self) -> Option<&Stream> {
+        self.streams.last()
+    }
+
+    /// A stream by its time.
+    pub fn stream(&self, stream_ms: u64) -> Option<&Stream> {
+        self.streams.iter().find(|stream| stream.stream_ms == stream_ms)
+    }
+
+    /// The status of one of its streams.
+    pub fn stream_status(&self, stream: &Stream) -> StreamStatus {
+        let all = |done: &dyn Fn(&Shard) -> bool| {
+            self.partitions.iter().all(|group| stream.shards.get(group).is_some_and(done))
+        };
+        match stream.ended_ms {
+            None if all(&|_| true) => StreamStatus::Enabled,
+            None => StreamStatus::Enabling,
+            Some(_) if all(&|shard| shard.closed.is_some()) => StreamStatus::Disabled,
+            Some(_) => StreamStatus::Disabling,
+        }
+    }
+}
+
+impl Catalog {
+    /// A table that is not deleted.
+    pub fn table(&self, name: &TableName) -> Option<&Table> {
+        self.tables.get(self.names.get(name)?)
+    }
+
+    /// What a table is doing.
+    pub fn status(&self, table: &Table) -> TableStatus {
+        if table.deleted_ms.is_some() {
+            return TableStatus::Deleting;
+        }
+        let led = |group| self.partitions.get(group).is_some_and(|partition| partition.leader.is_some());
+        if !table.partitions.iter().all(led) {
+            return TableStatus::Creating;
+        }
+        match table.latest_stream().map(|stream| table.stream_status(stream)) {
+            Some(StreamStatus::Enabling | StreamStatus::Disabling) => TableStatus::Updating,
+            Some(StreamStatus::Enabled | StreamStatus::Disabled) | None => TableStatus::Active,
+        }
+    }
+
+    /// The partition of a table that a hash belongs to.
+    pub fn partition_of(&self, table: &Table, hash: u64) -> Option<&Partition> {
+        let partitions = table.partitions.iter().filter_map(|group| self.partitions.get(group));
+        partitions.into_iter().find(|partition| partition.range.contains(hash))
+    }
+
+    /// Applies a command. Total: every command has an outcome on every state.
+    pub fn apply(&mut self, command: Command) -> Outcome {
+        match self.decide(command) {
+            Ok(outcome) => outcome,
+            Err(refusal) => Outcome::Refused(refusal),
+        }
+    }
+
+    fn decide(&mut self, command: Command) -> Result<Outcome, Refusal> {
+        match command {
+            Command::Found { cluster_id, secret, address, zone } => {
+                if !self.cluster_id.is_empty() {
+                    return Err(Refusal::Founded);
+                }
+                self.cluster_id = cluster_id;
+                self.secret = secret;
+                Ok(Outcome::Node(self.join(address, zone, 0)))
+            }
+            Command::Join { address, zone, nonce } => Ok(Outcome::Node(self.join(address, zone, nonce))),
+            Command::Move { node, address, zone } => {
+                let member = self.nodes.get_mut(&node).ok_or(Refusal::NoNode(node))?;
+                (member.address, member.zone) = (address, zone);
+                Ok(Outcome::Done)
+            }
+            Command::CreateTable { name, key_schema, partitions, stream, retention_ms, now_ms } => {
+                self.create_table(name, key_schema, partitions, stream, retention_ms, now_ms)
+            }
+            Command::UpdateStream { name, stream, now_ms } => self.update_stream(name, stream, now_ms),
+            Command::DeleteTable { name, now_ms } => self.delete_table(name, now_ms),
+            Command::Report(reports) => {
+                for report in reports {
+                    self.report(report);
+                }
+                Ok(Outcome::Done)
+            }
+            Command::Reap { now_ms } => {
+                self.reap(now_ms);
+                Ok(Outcome::Done)
+            }
+            Command::Replicate => {
+                self.replicate();
+                Ok(Outcome::Done)
+            }
+        }
+    }
+
+    fn join(&mut self, address: String, zone: String, nonce: u64) -> NodeId {
+        if let Some(known) = self.nodes.values().find(|node| nonce != 0 && node.nonce == nonce) {
+            return known.id;
+        }
+        self.last_node += 1;
+        let id = NodeId(self.last_node);
+        self.nodes.insert(id, Node { id, address, zone, nonce });
+        id
+    }
+
+    /// A time later than any given out before.
+    fn fresh_ms(&mut self, now_ms: u64) -> u64 {
+        self.last_ms = now_ms.max(self.last_ms + 1);
+        self.last_ms
+    }
+
+    fn leads(&self) -> BTreeMap<NodeId, usize> {
+        let mut leads = BTreeMap::new();
+        for leader in self.partitions.values().filter_map(|partition| partition.replicas.first()) {
+            *leads.entry(*leader).or_default() += 1;
+        }
+        leads
+    }
+
+    fn create_table(
+        &mut self,
+        name: TableName,
+        key_schema: KeySchema,
+        partitions: u32,
+        stream: Option<StreamViewType>,
+        retention_ms: u64,
+        now_ms: u64,
+    ) -> Result<Outcome, Refusal> {
+        if self.names.contains_key(&name) {
+            return Err(Refusal::TableExists(name));
+        }
+        if partitions == 0 {
+            return Err(Refusal::Invalid("a table has at least one partition".to_owned()));
+        }
+        let created_ms = self.fresh_ms(now_ms);
+        self.last_table += 1;
+        let id = TableId(self.last_table);
+        let mut groups = Vec::new();
+        for range in HashRange::split_even(partitions as usize) {
+            self.last_group += 1;
+            let group = GroupId(self.last_group);
+            let replicas = place(&self.nodes, group, Replication::FACTOR, &self.leads());
+            let founders = replicas.len();
+            let partition =
+                Partition { group, table: id, range, generation: 0, replicas, founders, leader: None };
+            self.partitions.insert(group, partition);
+            groups.push(group);
+        }
+        let streams = stream.map(|view_type| Stream {
+            stream_ms: created_ms,
+            view_type,
+            ended_ms: None,
+            shards: BTreeMap::new(),
+        });
+        let table = Table {
+            id,
+            name: name.clone(),
+            key_schema,
+            created_ms,
+            retention_ms,
+            partitions: groups,
+            streams: streams.into_iter().collect(),
+            deleted_ms: None,
+        };
+        self.tables.insert(id, table);
+        self.names.insert(name, id);
+        Ok(Outcome::Table(id))
+    }
+
+    /// The table, if it is neither being created nor changed.
+    fn idle_table(&self, name: &TableName) -> Result<TableId, Refusal> {
+        let table = self.table(name).ok_or_else(|| Refusal::NoTable(name.clone()))?;
+        let busy = |verb: &str| Refusal::TableBusy { name: name.clone(), verb: verb.to_owned() };
+        match self.status(table) {
+            TableStatus::Active => Ok(table.id),
+            TableStatus::Creating => Err(busy("created")),
+            TableStatus::Updating => Err(busy("updated")),
+            TableStatus::Deleting => Err(busy("deleted")),
+        }
+    }
+
+    fn update_stream(
+        &mut self,
+        name: TableName,
+        stream: Option<StreamViewType>,
+        now_ms: u64,
+    ) -> Result<Outcome, Refusal> {
+        let id = self.idle_table(&name)?;
+        let now_ms = self.fresh_ms(now_ms);
+        let table = self.tables.get_mut(&id).ok_or_else(|| Refusal::NoTable(name.clone()))?;
+        let running = table.streams.last_mut().filter(|stream| stream.ended_ms.is_none());
+        match (stream, running) {
+            (Some(_), Some(_)) => return Err(Refusal::StreamEnabled(name)),
+            (None, None) => return Err(Refusal::StreamDisabled(name)),
+            (Some(view_type), None) => table.streams.push(Stream {
+                stream_ms: now_ms,
+                view_type,
+                ended_ms: None,
+                shards: BTreeMap::new(),
+            }),
+            (None, Some(running)) => running.ended_ms = Some(now_ms),
+        }
+        Ok(Outcome::Table(id))
+    }
+
+    fn delete_table(&mut self, name: TableName, now_ms: u64) -> Result<Outcome, Refusal> {
+        let id = self.idle_table(&name)?;
+        let now_ms = self.fresh_ms(now_ms);
+        self.names.remove(&name);
+        if let Some(table) = self.tables.get_mut(&id) {
+            table.deleted_ms = Some(now_ms);
+            if let Some(stream) = table.streams.last_mut().filter(|stream| stream.ended_ms.is_none()) {
+                stream.ended_ms = Some(now_ms);
+            }
+            if table.streams.is_empty() {
+                self.forget_table(id);
+            }
+        }
+        Ok(Outcome::Table(id))
+    }
+
+    fn forget_table(&mut self, id: TableId) {
+        if let Some(table) = self.tables.remove(&id) {
+            for group in table.partitions {
+                self.partitions.remove(&group);
+            }
+        }
+    }
+
+    fn report(&mut self, report: Report) {
+        let Some(partition) = self.partitions.get_mut(&report.group) else { return };
+        if partition.leader.is_some_and(|(_, term)| term > report.term) {
+            return;
+        }
+        partition.leader = Some((report.node, report.term));
+        let Some(table) = self.tables.get_mut(&partition.table) else { return };
+        for (stream_ms, opened, closed) in report.shards {
+            if let Some(stream) = table.streams.iter_mut().find(|stream| stream.stream_ms == stream_ms) {
+                stream.shards.insert(report.group, Shard { opened, closed });
+            }
+        }
+    }
+
+    /// Streams go when they have ended longer ago than the retention, deleted tables with the last of theirs.
+    fn reap(&mut self, now_ms: u64) {
+        let mut gone = Vec::new();
+        for table in self.tables.values_mut() {
+            let retention_ms = table.retention_ms;
+            let outlived = |ms: Option<u64>| ms.is_some_and(|ms| now_ms.saturating_sub(ms) > retention_ms);
+            table.streams.retain(|stream| !outlived(stream.ended_ms));
+            if table.deleted_ms.is_some() && table.streams.is_empty() {
+                gone.push(table.id);
+            }
+        }
+        for id in gone {
+            self.forget_table(id);
+        }
+    }
+
+    fn replicate(&mut self) {
+        let wanted = Replication::FACTOR.min(self.nodes.len());
+        for partition in self.partitions.values_mut() {
+            if partition.replicas.len() >= wanted || partition.leader.is_none() {
+                continue;
+            }
+            let placed = place(&self.nodes, partition.group, self.nodes.len(), &BTreeMap::new());
+            let fresh = placed.into_iter().find(|node| !partition.replicas.contains(node));
+            partition.replicas.extend(fresh);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "state_test.rs"]
+mod tests;

@@ -1,0 +1,170 @@
+//! Histories of the catalog.
+
+use super::*;
+use crate::model::{AttributeName, KeyAttribute, KeyType};
+
+fn name(text: &str) -> TableName {
+    TableName::parse(text).expect("valid")
+}
+
+fn founded(nodes: usize) -> Catalog {
+    let mut catalog = Catalog::default();
+    let found = Command::Found {
+        cluster_id: "c".to_owned(),
+        secret: [7; 32],
+        address: "n1:1".to_owned(),
+        zone: String::new(),
+    };
+    assert_eq!(catalog.apply(found.clone()), Outcome::Node(NodeId(1)));
+    assert_eq!(catalog.apply(found), Outcome::Refused(Refusal::Founded));
+    for id in 2..=nodes as u64 {
+        let join = Command::Join { address: format!("n{id}:1"), zone: String::new(), nonce: id };
+        assert_eq!(catalog.apply(join.clone()), Outcome::Node(NodeId(id)));
+        assert_eq!(catalog.apply(join), Outcome::Node(NodeId(id)), "asking again is the same request");
+    }
+    catalog
+}
+
+fn create(catalog: &mut Catalog, table: &str, partitions: u32, stream: Option<StreamViewType>) -> Outcome {
+    let partition = KeyAttribute { name: AttributeName::parse("id").expect("valid"), kind: KeyType::S };
+    let key_schema = KeySchema { partition, sort: None };
+    catalog.apply(Command::CreateTable {
+        name: name(table),
+        key_schema,
+        partitions,
+        stream,
+        retention_ms: 1000,
+        now_ms: 100,
+    })
+}
+
+/// Every partition reports a leader and its shards as the catalog wants them.
+fn settle(catalog: &mut Catalog, table: &str) {
+    let table = catalog.table(&name(table)).expect("exists").clone();
+    settle_table(catalog, &table);
+}
+
+fn settle_table(catalog: &mut Catalog, table: &Table) {
+    let shards: Vec<_> =
+        table.streams.iter().map(|stream| (stream.stream_ms, 3, stream.ended_ms.map(|_| 9))).collect();
+    for group in &table.partitions {
+        let shards = shards.clone();
+        let report = Report { group: *group, node: NodeId(1), term: 5, shards, trimmed: None };
+        assert_eq!(catalog.apply(Command::Report(vec![report])), Outcome::Done);
+    }
+}
+
+fn status(catalog: &Catalog, table: &str) -> (TableStatus, Vec<StreamStatus>) {
+    let table = catalog.table(&name(table)).expect("exists");
+    (catalog.status(table), table.streams.iter().map(|stream| table.stream_status(stream)).collect())
+}
+
+fn stream(catalog: &mut Catalog, table: &str, stream: Option<StreamViewType>, now_ms: u64) -> Outcome {
+    catalog.apply(Command::UpdateStream { name: name(table), stream, now_ms })
+}
+
+#[test]
+fn a_table_lives() {
+    use StreamStatus::{Disabled, Disabling, Enabled, Enabling};
+    let mut catalog = founded(3);
+    assert_eq!(create(&mut catalog, "airports", 4, None), Outcome::Table(TableId(1)));
+    assert_eq!(
+        create(&mut catalog, "airports", 4, None),
+        Outcome::Refused(Refusal::TableExists(name("airports")))
+    );
+    assert_eq!(status(&catalog, "airports"), (TableStatus::Creating, vec![]));
+    let busy = stream(&mut catalog, "airports", Some(StreamViewType::KeysOnly), 200);
+    assert!(matches!(busy, Outcome::Refused(Refusal::TableBusy { .. })));
+    settle(&mut catalog, "airports");
+    assert_eq!(status(&catalog, "airports"), (TableStatus::Active, vec![]));
+    assert_eq!(
+        stream(&mut catalog, "airports", None, 200),
+        Outcome::Refused(Refusal::StreamDisabled(name("airports")))
+    );
+
+    stream(&mut catalog, "airports", Some(StreamViewType::KeysOnly), 200);
+    assert_eq!(status(&catalog, "airports"), (TableStatus::Updating, vec![Enabling]));
+    settle(&mut catalog, "airports");
+    assert_eq!(status(&catalog, "airports"), (TableStatus::Active, vec![Enabled]));
+    assert_eq!(
+        stream(&mut catalog, "airports", Some(StreamViewType::NewImage), 300),
+        Outcome::Refused(Refusal::StreamEnabled(name("airports")))
+    );
+
+    stream(&mut catalog, "airports", None, 400);
+    assert_eq!(status(&catalog, "airports"), (TableStatus::Updating, vec![Disabling]));
+    settle(&mut catalog, "airports");
+    // The clock went back; the label of the new stream is later all the same.
+    stream(&mut catalog, "airports", Some(StreamViewType::NewImage), 10);
+    let table = catalog.table(&name("airports")).expect("exists");
+    assert!(table.streams[1].stream_ms > table.streams[0].stream_ms);
+    assert_eq!(status(&catalog, "airports"), (TableStatus::Updating, vec![Disabled, Enabling]));
+    settle(&mut catalog, "airports");
+    assert_eq!(status(&catalog, "airports"), (TableStatus::Active, vec![Disabled, Enabled]));
+}
+
+#[test]
+fn a_deleted_table_stays_until_its_streams_are_old() {
+    let mut catalog = founded(1);
+    create(&mut catalog, "airports", 2, Some(StreamViewType::NewImage));
+    settle(&mut catalog, "airports");
+    let deleted = catalog.apply(Command::DeleteTable { name: name("airports"), now_ms: 500 });
+    assert_eq!(deleted, Outcome::Table(TableId(1)));
+    assert_eq!(catalog.table(&name("airports")), None);
+    assert_eq!(create(&mut catalog, "airports", 1, None), Outcome::Table(TableId(2)), "the name is free");
+    let table = catalog.tables[&TableId(1)].clone();
+    settle_table(&mut catalog, &table);
+    let table = &catalog.tables[&TableId(1)];
+    assert_eq!(table.stream_status(&table.streams[0]), StreamStatus::Disabled);
+    catalog.apply(Command::Reap { now_ms: 1400 });
+    assert!(catalog.tables.contains_key(&TableId(1)));
+    catalog.apply(Command::Reap { now_ms: 1600 });
+    assert!(!catalog.tables.contains_key(&TableId(1)));
+    assert_eq!(catalog.partitions.len(), 1, "its partitions went with it");
+}
+
+#[test]
+fn partitions_cover_all_hashes_once() {
+    let mut catalog = founded(3);
+    create(&mut catalog, "airports", 7, None);
+    let table = catalog.table(&name("airports")).expect("exists");
+    for hash in (0..1000).map(|at: u64| at.wrapping_mul(0x9e37_79b9_7f4a_7c15)).chain([0, u64::MAX]) {
+        let holding = catalog.partitions.values().filter(|partition| partition.range.contains(hash)).count();
+        assert_eq!(holding, 1);
+        assert!(catalog.partition_of(table, hash).is_some());
+    }
+    assert!(catalog.partitions.values().all(|partition| partition.replicas.len() == 3));
+}
+
+#[test]
+fn an_older_leader_is_not_believed() {
+    let mut catalog = founded(3);
+    create(&mut catalog, "airports", 1, None);
+    let report = |node, term| {
+        Command::Report(vec![Report {
+            group: GroupId(1),
+            node: NodeId(node),
+            term,
+            shards: vec![],
+            trimmed: None,
+        }])
+    };
+    catalog.apply(report(2, 7));
+    catalog.apply(report(1, 6));
+    assert_eq!(catalog.partitions[&GroupId(1)].leader, Some((NodeId(2), 7)));
+}
+
+#[test]
+fn partitions_of_a_small_cluster_get_replicas_as_it_grows() {
+    let mut catalog = founded(1);
+    create(&mut catalog, "airports", 1, None);
+    settle(&mut catalog, "airports");
+    assert_eq!(catalog.partitions[&GroupId(1)].replicas, [NodeId(1)]);
+    for id in 2..=4 {
+        catalog.apply(Command::Join { address: String::new(), zone: String::new(), nonce: id });
+        catalog.apply(Command::Replicate);
+    }
+    let partition = &catalog.partitions[&GroupId(1)];
+    assert_eq!((partition.replicas.len(), partition.founders), (3, 1));
+    assert_eq!(partition.replicas[0], NodeId(1));
+}

@@ -1,0 +1,3 @@
+//! rpc
+pub mod item;
+pub mod wire;
