@@ -58,6 +58,20 @@ pub enum Error {
         /// The members as sent, joined with `, ` (binary in base64).
         members: String,
     },
+    /// A null value that is not true.
+    #[error(
+        "One or more parameter values were invalid: Null attribute value types must have the value of true"
+    )]
+    NullFalse,
+    /// A value of no type.
+    #[error("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")]
+    ValueEmpty,
+    /// Bytes of an item that are no protobuf message. Ours: JSON has nothing like it.
+    #[error("The item is not a well-formed protobuf message: {what}")]
+    Malformed {
+        /// What was wrong, as a noun phrase.
+        what: &'static str,
+    },
     /// An item, or an attribute's value, nested deeper than `NESTING_MAX`.
     #[error(
         "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit"

@@ -1,0 +1,176 @@
+//! openraft's log storage over the node's log.
+
+use std::{fmt::Debug, io, ops::Bound, ops::RangeBounds};
+
+use openraft::{
+    LogState, OptionalSend, RaftLogReader,
+    storage::{IOFlushed, RaftLogStorage},
+};
+use tokio::sync::{oneshot, watch};
+
+use super::type_config::{
+    Entry, LogId, TypeConfig, Vote, decode_entry, decode_vote, encode_entry, encode_vote, log_id, position,
+};
+use crate::{log::Log, model::id::GroupId};
+
+/// Bytes of entries read at once for replication: a message stays well below the limit of an RPC.
+const READ_BYTES: usize = 2 * 1024 * 1024;
+
+/// One group's part of the log.
+pub struct LogStore {
+    reader: LogReader,
+    /// Index of the last durable entry.
+    durable: watch::Sender<Option<u64>>,
+}
+
+/// Reads one group's part of the log.
+#[derive(Clone)]
+pub struct LogReader {
+    log: Log,
+    group: GroupId,
+}
+
+impl LogStore {
+    /// The part of `group`, and what tells the index of its last durable entry.
+    pub fn new(log: Log, group: GroupId) -> (Self, watch::Receiver<Option<u64>>) {
+        let last = log.state(group).and_then(|state| state.last).map(|last| last.index);
+        let (durable, watching) = watch::channel(last);
+        (Self { reader: LogReader { log, group }, durable }, watching)
+    }
+
+    async fn wait(&self, submit: impl FnOnce(&Log, crate::log::Done)) -> io::Result<()> {
+        let (sender, done) = oneshot::channel();
+        submit(
+            &self.reader.log,
+            Box::new(move |result| {
+                let _ = sender.send(result); // the group may be shutting down
+            }),
+        );
+        done.await.map_err(|_| io::Error::other("the log was closed"))?.map_err(io::Error::other)
+    }
+}
+
+impl RaftLogReader<TypeConfig> for LogReader {
+    async fn try_get_log_entries<RB>(&mut self, range: RB) -> Result<Vec<Entry>, io::Error>
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        self.read(range, usize::MAX)
+    }
+
+    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
+        self.read(start..end, READ_BYTES)
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, io::Error> {
+        let vote = self.log.state(self.group).and_then(|state| state.vote);
+        vote.map(|bytes| decode_vote(&bytes)).transpose()
+    }
+}
+
+impl LogReader {
+    fn read(&self, range: impl RangeBounds<u64>, bytes_max: usize) -> io::Result<Vec<Entry>> {
+        let Some(state) = self.log.state(self.group) else { return Ok(Vec::new()) };
+        let from = match range.start_bound() {
+            Bound::Included(from) => *from,
+            Bound::Excluded(before) => before + 1,
+            Bound::Unbounded => 0,
+        };
+        let end = match range.end_bound() {
+            Bound::Included(last) => last.saturating_add(1),
+            Bound::Excluded(end) => *end,
+            Bound::Unbounded => u64::MAX,
+        };
+        let from = from.max(state.first_index);
+        let end = end.min(state.last.map_or(0, |last| last.index + 1));
+        let mut entries = Vec::new();
+        let (mut next, mut left) = (from, bytes_max);
+        while next < end {
+            let read = self.log.read(self.group, next, end, left).map_err(io::Error::other)?;
+            if read.is_empty() {
+                break;
+            }
+            for (at, bytes) in read {
+                next = at.index + 1;
+                left = left.saturating_sub(bytes.len());
+                entries.push(decode_entry(at, bytes)?);
+            }
+            if left == 0 || bytes_max != usize::MAX {
+                break;
+            }
+        }
+        Ok(entries)
+    }
+}
+
+impl RaftLogStorage<TypeConfig> for LogStore {
+    type LogReader = LogReader;
+
+    async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, io::Error> {
+        let state = self.reader.log.state(self.reader.group);
+        let (floor, last) = state.map_or((None, None), |state| (state.floor, state.last));
+        Ok(LogState { last_purged_log_id: floor.map(log_id), last_log_id: last.map(log_id) })
+    }
+
+    async fn get_log_reader(&mut self) -> Self::LogReader {
+        self.reader.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), io::Error> {
+        let bytes = encode_vote(vote);
+        let group = self.reader.group;
+        self.wait(|log, done| log.save_vote(group, bytes, done)).await
+    }
+
+    async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig>) -> Result<(), io::Error>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let entries: Vec<_> = entries
+            .into_iter()
+            .map(|entry| (position(&entry.log_id), encode_entry(&entry.payload)))
+            .collect();
+        let Some(last) = entries.last().map(|(at, _)| at.index) else {
+            callback.io_completed(Ok(()));
+            return Ok(());
+        };
+        let durable = self.durable.clone();
+        let done = move |result: Result<(), crate::log::Error>| {
+            if result.is_ok() {
+                durable.send_replace(Some(last));
+            }
+            callback.io_completed(result.map_err(io::Error::other));
+        };
+        self.reader.log.append(self.reader.group, entries, Box::new(done));
+        Ok(())
+    }
+
+    async fn truncate_after(&mut self, last: Option<LogId>) -> Result<(), io::Error> {
+        let group = self.reader.group;
+        let after = last.as_ref().map(position);
+        self.wait(|log, done| log.truncate(group, after, done)).await?;
+        self.durable.send_if_modified(|durable| {
+            let shortened = *durable > after.map(|at| at.index);
+            if shortened {
+                *durable = after.map(|at| at.index);
+            }
+            shortened
+        });
+        Ok(())
+    }
+
+    async fn purge(&mut self, upto: LogId) -> Result<(), io::Error> {
+        let group = self.reader.group;
+        let upto = position(&upto);
+        self.wait(|log, done| log.trim(group, upto, done)).await?;
+        self.durable.send_if_modified(|durable| {
+            let moved = *durable < Some(upto.index);
+            if moved {
+                *durable = Some(upto.index);
+            }
+            moved
+        });
+        Ok(())
+    }
+}
