@@ -48,7 +48,9 @@ use crate::client::{Client, Options};
 /// An open, self-hosted DynamoDB: tables whose every change surfaces in a stream.
 #[derive(Debug, clap::Parser)]
 #[command(name = "watertable", version, propagate_version = true, max_term_width = 110)]
-#[command(after_help = "Example:\n  watertable demo\n  watertable item scan airports --output json | jq .iata")]
+#[command(
+    after_help = "Example:\n  watertable demo\n  watertable item scan airports --output json | jq .iata"
+)]
 pub struct Arguments {
     #[command(flatten)]
     global: Global,

@@ -61,8 +61,8 @@ pub use subscribe::{Delivery, Subscription};
 pub use table::{NewTable, Partition, Table};
 
 pub use crate::rpc::wire::v1::{
-    Condition, EventName, GetClusterStatusResponse as ClusterStatus, ReturnValues, StreamStatus, StreamViewType,
-    TableStatus,
+    Condition, EventName, GetClusterStatusResponse as ClusterStatus, ReturnValues, StreamStatus,
+    StreamViewType, TableStatus,
 };
 
 use crate::model::TableName;
@@ -115,7 +115,9 @@ impl Client {
         let pool = Pool::new(&endpoints, &options)?;
         let jitter = AtomicU64::new(options.seed.unwrap_or_else(retry::entropy));
         let maps = RwLock::default();
-        Ok(Self { shared: Arc::new(Shared { options, pool, maps, refresh: tokio::sync::Mutex::new(()), jitter }) })
+        Ok(Self {
+            shared: Arc::new(Shared { options, pool, maps, refresh: tokio::sync::Mutex::new(()), jitter }),
+        })
     }
 
     /// The addresses of the nodes it knows, those given first.

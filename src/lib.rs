@@ -1,9 +1,11 @@
 //! Watertable
+pub mod api;
 pub mod catalog;
-pub mod model;
-pub mod partition;
-pub mod stream;
 pub mod log;
-pub mod storage;
-pub mod rpc;
+pub mod model;
+pub mod node;
+pub mod partition;
 pub mod raft;
+pub mod rpc;
+pub mod storage;
+pub mod stream;

@@ -15,8 +15,10 @@
 //! ```
 //!
 //! # Invariants
-//! - `done(Ok)` means: on disk, synced. `done(Err)` means: not in the log now; after a crash it may be found
-//!   as an unacknowledged suffix. A crash keeps of each group a prefix of what was submitted for it.
+//! - `done(Ok)` means: on disk, synced. `Full` and `Closed` mean: not in the log now (a crash that follows may
+//!   find a refused append as an unacknowledged suffix). After `Fatal` only the next start can tell.
+//! - A crash keeps of each group a prefix of what was submitted for it: everything acknowledged, perhaps some
+//!   more. Of an append of several entries it may keep the first ones.
 //! - An entry's index is the last one + 1 and its term at least the last one's; asserted in release.
 //! - Frames are numbered node-wide. One write batch puts the frames of one group into one lane only (a lane
 //!   change or a removal ends the batch), so a lane torn by a crash never leaves a hole in a group.

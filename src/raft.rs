@@ -31,7 +31,7 @@ mod protocol;
 mod snapshot;
 mod type_config;
 
-pub use group::{Group, Leadership, Options, ProposeError, Role, Start, Status};
+pub use group::{Group, Leadership, Options, ProposeError, Proposed, Role, Start, Status};
 pub use log_store::{LogReader, LogStore};
 pub use machine::{CatalogMachine, Machine, PartitionMachine, Published};
 pub use network::{Network, Networks};

@@ -24,7 +24,7 @@ mod retention;
 mod shard;
 
 pub use arn::{StreamArn, label_of, table_arn};
-pub use iterator::{Cursor, Error, Start, Token};
+pub use iterator::{Cursor, Error, Position, Start, Token};
 pub use record::{EventName, Projection, Record};
 pub use retention::{cutoff, last_before};
 pub use shard::{SequenceNumber, ShardId};

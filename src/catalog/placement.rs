@@ -76,7 +76,8 @@ mod tests {
         let (four, five) = (nodes(&["", "", "", ""]), nodes(&["", "", "", "", ""]));
         let moved: usize = (1..=300)
             .map(|group| {
-                let old: BTreeSet<_> = place(&four, GroupId(group), 3, &BTreeMap::new()).into_iter().collect();
+                let old: BTreeSet<_> =
+                    place(&four, GroupId(group), 3, &BTreeMap::new()).into_iter().collect();
                 let new = place(&five, GroupId(group), 3, &BTreeMap::new());
                 new.iter().filter(|node| !old.contains(node)).count()
             })

@@ -40,7 +40,10 @@ async fn status(global: &Global, client: &Client) -> Result<(), Error> {
 fn show(cluster: &ClusterStatus, said: &[Said]) -> Result<(), Error> {
     print_pairs(&[
         ("cluster", cluster.cluster_id.clone()),
-        ("catalog leader", if cluster.catalog_leader == 0 { "-".into() } else { cluster.catalog_leader.to_string() }),
+        (
+            "catalog leader",
+            if cluster.catalog_leader == 0 { "-".into() } else { cluster.catalog_leader.to_string() },
+        ),
     ])?;
     print_line("")?;
     let of = |id: u64| said.iter().find(|(node, _)| *node == id).and_then(|(_, said)| said.as_ref().ok());
@@ -60,7 +63,8 @@ fn show(cluster: &ClusterStatus, said: &[Said]) -> Result<(), Error> {
             own.map_or("-".into(), |own| own.version.clone()),
         ]
     });
-    let heading = ["node", "address", "zone", "alive", "leads", "replicas", "clock", "log", "stream log", "version"];
+    let heading =
+        ["node", "address", "zone", "alive", "leads", "replicas", "clock", "log", "stream log", "version"];
     print_table(heading, rows)?;
     print_line("")?;
     let answered = said.iter().filter_map(|(node, said)| Some((node, said.as_ref().ok()?)));

@@ -14,8 +14,10 @@ use crate::model::{AttributeName, Item, TableName};
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Creates an item or replaces it whole.
-    #[command(after_help = "Example:\n  watertable item put airports '{\"iata\": \"TXL\", \"name\": \"Tegel\"}' \
-        --if not-exists")]
+    #[command(
+        after_help = "Example:\n  watertable item put airports '{\"iata\": \"TXL\", \"name\": \"Tegel\"}' \
+        --if not-exists"
+    )]
     Put {
         /// The table.
         table: TableName,
@@ -44,8 +46,10 @@ pub(super) enum Command {
         form: FormFlag,
     },
     /// Sets and removes attributes of an item, creates it if need be, and prints it.
-    #[command(after_help = "Example:\n  watertable item update airports '{\"iata\": \"TXL\"}' --set open=false \
-        --set 'closed=\"2020-11-08\"' --remove gates")]
+    #[command(
+        after_help = "Example:\n  watertable item update airports '{\"iata\": \"TXL\"}' --set open=false \
+        --set 'closed=\"2020-11-08\"' --remove gates"
+    )]
     Update {
         /// The table.
         table: TableName,
@@ -151,7 +155,11 @@ pub(super) async fn run(global: &Global, command: Command) -> Result<(), Error> 
             let key = form.parse(&key)?;
             let set = set.iter().map(|text| assignment(form, text)).collect::<Result<Item, _>>()?;
             let options = options(condition, ReturnValues::AllNew);
-            show_optional(global.output, form, client.update_item(&table, &key, &set, &remove, options).await?)
+            show_optional(
+                global.output,
+                form,
+                client.update_item(&table, &key, &set, &remove, options).await?,
+            )
         }
         Command::Delete { table, key, condition, old, form } => {
             let key = form.form().parse(&key)?;
@@ -185,8 +193,9 @@ fn assignment(form: Form, text: &str) -> Result<(AttributeName, crate::model::At
     let wrong = |why: String| Error::Invalid(format!("--set {text}: {why}"));
     let (name, value) = text.split_once('=').ok_or_else(|| wrong("say name=json".into()))?;
     let name = AttributeName::parse(name).map_err(|error| wrong(error.to_string()))?;
-    let value: Value = serde_json::from_str(value)
-        .map_err(|error| wrong(format!("the value is not JSON ({error}); strings need quotes: name='\"text\"'")))?;
+    let value: Value = serde_json::from_str(value).map_err(|error| {
+        wrong(format!("the value is not JSON ({error}); strings need quotes: name='\"text\"'"))
+    })?;
     Ok((name, form.value(value)?))
 }
 

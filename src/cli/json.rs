@@ -33,7 +33,8 @@ impl Form {
 
     /// The item a text stands for.
     pub fn parse(self, text: &str) -> Result<Item, Error> {
-        let value = serde_json::from_str(text).map_err(|error| Error::Invalid(format!("not JSON: {error}")))?;
+        let value =
+            serde_json::from_str(text).map_err(|error| Error::Invalid(format!("not JSON: {error}")))?;
         self.item(value)
     }
 
@@ -43,7 +44,8 @@ impl Form {
             return Err(Error::Invalid("an item is a JSON object".into()));
         };
         let attribute = |(name, value): (String, Value)| {
-            let value = self.value(value).map_err(|error| Error::Invalid(format!("attribute {name}: {error}")))?;
+            let value =
+                self.value(value).map_err(|error| Error::Invalid(format!("attribute {name}: {error}")))?;
             Ok((parse_name(&name)?, value))
         };
         object.into_iter().map(attribute).collect()
@@ -76,7 +78,9 @@ fn from_plain(value: Value) -> Result<AttributeValue, Error> {
         Value::Bool(value) => AttributeValue::Bool(value),
         Value::Number(number) => AttributeValue::N(parse_number(number.as_str())?),
         Value::String(text) => AttributeValue::S(text),
-        Value::Array(values) => AttributeValue::L(values.into_iter().map(from_plain).collect::<Result<_, _>>()?),
+        Value::Array(values) => {
+            AttributeValue::L(values.into_iter().map(from_plain).collect::<Result<_, _>>()?)
+        }
         Value::Object(object) => {
             let member = |(name, value): (String, Value)| Ok((parse_name(&name)?, from_plain(value)?));
             AttributeValue::M(object.into_iter().map(member).collect::<Result<_, Error>>()?)
@@ -126,8 +130,9 @@ fn from_typed(value: Value) -> Result<AttributeValue, Error> {
         ("L", Value::Array(values)) => {
             AttributeValue::L(values.into_iter().map(from_typed).collect::<Result<_, _>>()?)
         }
-        ("SS", Value::Array(values)) => AttributeValue::string_set(texts(values).ok_or_else(refused)?)
-            .map_err(invalid)?,
+        ("SS", Value::Array(values)) => {
+            AttributeValue::string_set(texts(values).ok_or_else(refused)?).map_err(invalid)?
+        }
         ("NS", Value::Array(values)) => {
             let numbers = texts(values).ok_or_else(refused)?;
             let numbers = numbers.iter().map(|text| parse_number(text)).collect::<Result<_, _>>()?;
@@ -135,7 +140,8 @@ fn from_typed(value: Value) -> Result<AttributeValue, Error> {
         }
         ("BS", Value::Array(values)) => {
             let members = texts(values).ok_or_else(refused)?;
-            let members = members.iter().map(|text| base64::decode(text).map(Into::into)).collect::<Option<_>>();
+            let members =
+                members.iter().map(|text| base64::decode(text).map(Into::into)).collect::<Option<_>>();
             AttributeValue::binary_set(members.ok_or_else(refused)?).map_err(invalid)?
         }
         _ => return Err(refused()),
@@ -197,7 +203,10 @@ mod tests {
             r#"{"n":0.1234567890123456789012345678901234567}"#,
             r#"{"n":-1}"#,
         ] {
-            assert_eq!(serde_json::from_str::<Value>(&through(Form::Plain, text)).ok(), serde_json::from_str(text).ok());
+            assert_eq!(
+                serde_json::from_str::<Value>(&through(Form::Plain, text)).ok(),
+                serde_json::from_str(text).ok()
+            );
         }
         assert_eq!(through(Form::Plain, r#"{"n":1.50e2}"#), r#"{"n":150}"#);
     }
@@ -221,7 +230,8 @@ mod tests {
         let item = Form::Plain.parse(r#"{"n":99999999999999999999999999999999999999}"#).expect("38 digits");
         let number = Number::parse("99999999999999999999999999999999999999").expect("38 digits");
         assert_eq!(item.get("n"), Some(&AttributeValue::N(number)));
-        let error = Form::Plain.parse(r#"{"n":999999999999999999999999999999999999999}"#).expect_err("39 digits");
+        let error =
+            Form::Plain.parse(r#"{"n":999999999999999999999999999999999999999}"#).expect_err("39 digits");
         assert!(error.to_string().contains("38 significant digits"), "{error}");
         assert_eq!(error.exit_code(), 2);
     }

@@ -20,7 +20,7 @@ use super::table::{PATIENCE, Shape};
 use super::{Error, Global, key};
 use crate::client::{self, BatchWrite, Client};
 use crate::model::limits::BATCH_WRITE_ITEMS_MAX;
-use crate::model::{Item, ItemKey, KeyAttribute, KeySchema, TableName};
+use crate::model::{self, Item, ItemKey, KeyAttribute, KeySchema, TableName};
 
 /// How often a batch is sent when its outcome is unknown or nobody can take it.
 const ATTEMPTS_MAX: u32 = 5;
@@ -68,18 +68,22 @@ pub(super) async fn run(global: &Global, arguments: Arguments) -> Result<(), Err
     let bar = progress(global.output, length, template);
     let started = Instant::now();
     let mut loader = Loader::new(client, arguments.table.clone(), key, arguments.concurrency.into());
-    let mut lines = Lines { path: &arguments.file, reader: BufReader::new(file), number: 0, text: String::new() };
+    let mut lines =
+        Lines { path: &arguments.file, reader: BufReader::new(file), number: 0, text: String::new() };
     let mut last_shown = started;
     let outcome = loop {
         match lines.next(arguments.form.form()) {
             Ok(Some((number, item, bytes))) => {
-                if let Err(error) = loader.add(number, item, bytes).await {
-                    break Err(error);
+                if let Err(error) = loader.add(item, bytes).await {
+                    break Err(lines.bad(number, error));
                 }
                 bar.inc(bytes);
                 if last_shown.elapsed() > Duration::from_millis(200) {
                     last_shown = Instant::now();
-                    bar.set_message(format!("{:.0} items/s", loader.sum.items as f64 / started.elapsed().as_secs_f64()));
+                    bar.set_message(format!(
+                        "{:.0} items/s",
+                        loader.sum.items as f64 / started.elapsed().as_secs_f64()
+                    ));
                 }
             }
             Ok(None) => break Ok(()),
@@ -102,7 +106,8 @@ fn report(output: Output, table: &TableName, sum: &Sum, elapsed: Duration) -> Re
             "doubles": sum.doubles, "repeatedBatches": sum.repeated, "seconds": seconds, "itemsPerSecond": rate,
         }))?);
     }
-    let doubles = if sum.doubles > 0 { format!(", {} replaced by later lines", sum.doubles) } else { String::new() };
+    let doubles =
+        if sum.doubles > 0 { format!(", {} replaced by later lines", sum.doubles) } else { String::new() };
     print_line(&format!("{} items into {table} in {seconds:.2} s ({rate:.0} items/s{doubles})", sum.items))?;
     Ok(())
 }
@@ -139,20 +144,29 @@ impl Lines<'_> {
         loop {
             self.text.clear();
             self.number += 1;
-            let read = self.reader.read_line(&mut self.text).map_err(|source| file_error(self.path, source))?;
+            let read =
+                self.reader.read_line(&mut self.text).map_err(|source| file_error(self.path, source))?;
             bytes += read as u64;
             if read == 0 {
                 return Ok(None);
             }
             if !self.text.trim().is_empty() {
-                let item = form.parse(&self.text).map_err(|error| self.bad(error))?;
+                let item = form.parse(&self.text).map_err(|error| self.bad(self.number, error))?;
                 return Ok(Some((self.number, item, bytes)));
             }
         }
     }
 
-    fn bad(&self, error: Error) -> Error {
-        Error::Invalid(format!("{}: line {}: {error}", self.path.display(), self.number))
+    /// What is wrong with a line, with its number. What the cluster says is not about a line.
+    fn bad(&self, number: u64, error: Error) -> Error {
+        match error {
+            Error::Invalid(why) => Error::Invalid(format!("{}: line {number}: {why}", self.path.display())),
+            Error::Client(_)
+            | Error::Negative(_)
+            | Error::File { .. }
+            | Error::Output(_)
+            | Error::Node(_) => error,
+        }
     }
 }
 
@@ -179,8 +193,8 @@ impl Loader {
         Self { client, table, key, concurrency, batch, flying, tasks: JoinSet::new(), sum: Sum::default() }
     }
 
-    async fn add(&mut self, line: u64, item: Item, bytes: u64) -> Result<(), Error> {
-        let wrong = |error: crate::model::Error| Error::Invalid(format!("line {line}: {error}"));
+    async fn add(&mut self, item: Item, bytes: u64) -> Result<(), Error> {
+        let wrong = |error: model::Error| Error::Invalid(error.to_string());
         let item_key = self.key.key_of_item(&item).map_err(wrong)?;
         item.validate().map_err(wrong)?;
         while self.flying.contains(&item_key) {
@@ -201,7 +215,8 @@ impl Loader {
         while self.tasks.len() >= self.concurrency {
             self.land().await?;
         }
-        let (keys, writes): (Vec<ItemKey>, Vec<BatchWrite>) = std::mem::take(&mut self.batch).into_iter().unzip();
+        let (keys, writes): (Vec<ItemKey>, Vec<BatchWrite>) =
+            std::mem::take(&mut self.batch).into_iter().unzip();
         self.flying.extend(keys.iter().cloned());
         self.sum.batches += 1;
         let client = self.client.clone();
@@ -238,7 +253,9 @@ async fn write(client: &Client, writes: &[BatchWrite]) -> (u32, Result<(), clien
     let mut attempt = 0;
     loop {
         match client.batch_write(writes).await {
-            Err(client::Error::Unknown(_) | client::Error::Unavailable(_)) if attempt + 1 < ATTEMPTS_MAX => attempt += 1,
+            Err(client::Error::Unknown(_) | client::Error::Unavailable(_)) if attempt + 1 < ATTEMPTS_MAX => {
+                attempt += 1
+            }
             outcome => return (attempt, outcome),
         }
     }

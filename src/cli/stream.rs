@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::output::{Output, print_json, print_line, print_pairs, print_table};
 use super::table::{PATIENCE, parse_view, short_name, show, view_name};
 use super::{Error, Global, key, tail, time};
-use crate::client::{Client, Shard, Stream, StreamViewType};
+use crate::client::{Client, Shard, Stream, StreamName, StreamViewType};
 use crate::model::TableName;
 
 /// The commands.
@@ -39,7 +39,9 @@ pub(super) enum Command {
         table: Option<TableName>,
     },
     /// Prints the changes of a table as they happen, one line a record.
-    #[command(after_help = "Example:\n  watertable stream tail airports --from trim-horizon --until-idle --output json")]
+    #[command(
+        after_help = "Example:\n  watertable stream tail airports --from trim-horizon --until-idle --output json"
+    )]
     Tail(tail::Arguments),
 }
 
@@ -54,7 +56,9 @@ pub(super) async fn run(global: &Global, command: Command) -> Result<(), Error> 
             client.update_stream(&table, None).await?;
             show(global.output, &client.wait_active(&table, PATIENCE).await?)
         }
-        Command::Describe { table } => describe(global, &client.describe_stream(&arn(&client, &table).await?).await?),
+        Command::Describe { table } => {
+            describe(global, &client.describe_stream(&arn(&client, &table).await?).await?)
+        }
         Command::List { table } => list(global, &client, table).await,
         Command::Tail(arguments) => tail::run(global, &client, arguments).await,
     }
@@ -67,9 +71,9 @@ pub(super) async fn arn(client: &Client, table: &str) -> Result<String, Error> {
     }
     let name = TableName::parse(table).map_err(|error| Error::Invalid(error.to_string()))?;
     match client.describe_table(&name).await {
-        Ok(description) => description
-            .latest_stream_arn
-            .ok_or_else(|| Error::Negative(format!("table {table} has no stream; `stream enable` turns it on"))),
+        Ok(description) => description.latest_stream_arn.ok_or_else(|| {
+            Error::Negative(format!("table {table} has no stream; `stream enable` turns it on"))
+        }),
         // The streams of a deleted table can be read on.
         Err(error) if error.is_not_found() => {
             let streams = client.list_streams(Some(&name)).await?;
@@ -83,8 +87,9 @@ pub(super) async fn arn(client: &Client, table: &str) -> Result<String, Error> {
 async fn list(global: &Global, client: &Client, table: Option<TableName>) -> Result<(), Error> {
     let streams = client.list_streams(table.as_ref()).await?;
     if global.output == Output::Json {
-        let stream = |stream: &crate::client::StreamName| {
-            json!({ "streamArn": stream.arn, "tableName": stream.table.as_str(), "streamLabel": stream.label })
+        let stream = |name: &StreamName| {
+            let (arn, table, label) = (&name.arn, name.table.as_str(), &name.label);
+            json!({ "streamArn": arn, "tableName": table, "streamLabel": label })
         };
         return Ok(print_json(&streams.iter().map(stream).collect())?);
     }

@@ -16,7 +16,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Creates a table and waits until it can be used.
-    #[command(after_help = "Example:\n  watertable table create airports --key iata:S --stream NEW_AND_OLD_IMAGES")]
+    #[command(
+        after_help = "Example:\n  watertable table create airports --key iata:S --stream NEW_AND_OLD_IMAGES"
+    )]
     Create(Create),
     /// Lists the names of all tables.
     #[command(after_help = "Example:\n  watertable table list")]
@@ -155,7 +157,8 @@ fn status(table: &Table) -> &'static str {
 
 fn to_json(table: &Table) -> Value {
     let attribute = |attribute: &KeyAttribute| {
-        json!({ "name": attribute.name.as_str(), "type": attribute.kind.type_name() })
+        let (name, kind) = (attribute.name.as_str(), attribute.kind.type_name());
+        json!({ "name": name, "type": kind })
     };
     let partition = |partition: &Partition| {
         json!({

@@ -118,7 +118,8 @@ fn changes(form: Form, record: &Record) -> String {
                 Some(before) => format!("{name}: {before} -> {value}"),
                 None => format!("{name}: {value}"),
             });
-            let removed = old.keys().filter(|name| !new.contains_key(*name)).map(|name| format!("{name} removed"));
+            let removed =
+                old.keys().filter(|name| !new.contains_key(*name)).map(|name| format!("{name} removed"));
             set.chain(removed).collect::<Vec<_>>().join(", ")
         }
     }

@@ -1,6 +1,6 @@
 //! Durations and times as people write them.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 const MS_PER_DAY: i64 = 86_400_000;
 
@@ -66,11 +66,6 @@ pub(super) fn format_rfc3339(at_ms: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
 }
 
-/// The time now, milliseconds since 1970.
-pub(super) fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
-}
-
 /// A duration in milliseconds for people: in its largest unit without fraction.
 pub(super) fn format_ms(ms: u64) -> String {
     for (unit_ms, unit) in [(3_600_000, "h"), (60_000, "m"), (1000, "s")] {
@@ -89,7 +84,11 @@ fn parse_zone(zone: &str) -> Option<i64> {
     let (sign, rest) = zone.split_at_checked(1)?;
     let (hours, minutes) = rest.split_once(':')?;
     let minutes: i64 = hours.parse::<i64>().ok()? * 60 + minutes.parse::<i64>().ok()?;
-    (rest.len() == 5 && (0..24 * 60).contains(&minutes)).then_some(if sign == "-" { -minutes } else { minutes })
+    (rest.len() == 5 && (0..24 * 60).contains(&minutes)).then_some(if sign == "-" {
+        -minutes
+    } else {
+        minutes
+    })
 }
 
 fn days_of_month(year: i64, month: i64) -> i64 {
@@ -125,9 +124,14 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (text, ms) in
-            [("500ms", 500), ("10s", 10_000), ("1.5s", 1500), ("24h", 86_400_000), ("1h30m", 5_400_000), ("1d", 86_400_000)]
-        {
+        for (text, ms) in [
+            ("500ms", 500),
+            ("10s", 10_000),
+            ("1.5s", 1500),
+            ("24h", 86_400_000),
+            ("1h30m", 5_400_000),
+            ("1d", 86_400_000),
+        ] {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(ms)), "{text}");
         }
         for bad in ["", "10", "s", "10x", "-1s", "1..5s", "1s2", "1e3s"] {
@@ -150,9 +154,18 @@ mod tests {
             assert_eq!(parse_rfc3339(text), Some(ms), "{text}");
         }
         for bad in [
-            "", "now", "2026-05-09", "2026-05-09T07:32:38", "2026-13-01T00:00:00Z", "2025-02-29T00:00:00Z",
-            "2026-05-09T24:00:00Z", "2026-05-09T00:00Z", "2026-05-09T00:00:00+0200", "1969-12-31T23:59:59Z",
-            "2026-05-09T00:00:00.Z", "äöüäöü",
+            "",
+            "now",
+            "2026-05-09",
+            "2026-05-09T07:32:38",
+            "2026-13-01T00:00:00Z",
+            "2025-02-29T00:00:00Z",
+            "2026-05-09T24:00:00Z",
+            "2026-05-09T00:00Z",
+            "2026-05-09T00:00:00+0200",
+            "1969-12-31T23:59:59Z",
+            "2026-05-09T00:00:00.Z",
+            "äöüäöü",
         ] {
             assert_eq!(parse_rfc3339(bad), None, "{bad}");
         }

@@ -119,7 +119,12 @@ impl Client {
     }
 
     /// Opens a stream of answers, on a connection of its own.
-    pub(super) async fn open(&self, node: &Node, method: Method, request: Bytes) -> Result<Streaming<Bytes>, Failure> {
+    pub(super) async fn open(
+        &self,
+        node: &Node,
+        method: Method,
+        request: Bytes,
+    ) -> Result<Streaming<Bytes>, Failure> {
         let limit = self.shared.options.deadline;
         let codec = BytesCodec { request_bytes: request.len(), answer_bytes: 64 << 10 };
         let mut grpc = grpc(node.own_channel());
@@ -229,7 +234,8 @@ impl Client {
         let table = super::Table::from_wire(answer.table?).ok()?;
         let node = |address: &String| self.shared.pool.node(address).ok();
         let ranges = table.partitions.iter();
-        let ranges = ranges.map(|each| (each.range.first, each.leader_address.as_ref().and_then(node))).collect();
+        let ranges =
+            ranges.map(|each| (each.range.first, each.leader_address.as_ref().and_then(node))).collect();
         Some(PartitionMap::new(table.key, ranges, asked))
     }
 }
@@ -243,7 +249,9 @@ fn attempt_limit(intent: Intent, left: Duration) -> Duration {
 }
 
 fn grpc(channel: tonic::transport::Channel) -> Grpc<tonic::transport::Channel> {
-    Grpc::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX).max_encoding_message_size(MESSAGE_BYTES_MAX)
+    Grpc::new(channel)
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX)
 }
 
 /// Messages as the bytes they are, in buffers of the right size.

@@ -12,7 +12,7 @@ pub enum Error {
     /// The request is wrong and never will succeed. Nothing was changed.
     #[error("{0}")]
     Invalid(Box<Answer>),
-    /// A deterministic no: a condition did not hold, there is no such table, a position is trimmed. Nothing was changed.
+    /// A deterministic no: a condition did not hold, there is no such table, a position is trimmed. It changed nothing.
     #[error("{0}")]
     Rejected(Box<Answer>),
     /// It did not happen: no leader, no node, overload. The client has tried until the deadline; try again later.
@@ -208,7 +208,8 @@ mod tests {
 
     #[test]
     fn a_connection_that_broke_leaves_a_write_unknown_whatever_the_code() {
-        for code in [Code::Unavailable, Code::Unknown, Code::Internal, Code::Cancelled, Code::InvalidArgument] {
+        for code in [Code::Unavailable, Code::Unknown, Code::Internal, Code::Cancelled, Code::InvalidArgument]
+        {
             assert_eq!(kind_of(code, Intent::Write, Sent::Maybe), Kind::Unknown, "{code:?}");
             assert_eq!(kind_of(code, Intent::Read, Sent::Maybe), Kind::Unavailable, "{code:?}");
         }
@@ -218,7 +219,8 @@ mod tests {
     fn reason_comes_from_the_details() {
         let nothing = std::collections::HashMap::new();
         let details = ErrorDetails::with_error_info("ConditionalCheckFailedException", "watertable", nothing);
-        let status = Status::with_error_details(Code::FailedPrecondition, "The conditional request failed", details);
+        let status =
+            Status::with_error_details(Code::FailedPrecondition, "The conditional request failed", details);
         let error = Error::new(Kind::Rejected, Answer::from(&status));
         assert_eq!(error.reason(), "ConditionalCheckFailedException");
         assert_eq!(error.to_string(), "ConditionalCheckFailedException: The conditional request failed");

@@ -55,7 +55,12 @@ impl Client {
     }
 
     /// Reads one item. `consistent`: sees every write acknowledged before the call.
-    pub async fn get_item(&self, table: &TableName, key: &Item, consistent: bool) -> Result<Option<Item>, Error> {
+    pub async fn get_item(
+        &self,
+        table: &TableName,
+        key: &Item,
+        consistent: bool,
+    ) -> Result<Option<Item>, Error> {
         let target = self.target(table, key).await;
         let answer: v1::GetItemResponse =
             self.call(Method::GET_ITEM, target, &get_request(table, key, consistent)).await?;
@@ -107,13 +112,15 @@ impl Client {
         let mut request = v1::BatchWriteItemRequest { requests: write_requests(writes) };
         let mut attempt = 0;
         loop {
-            let answer: v1::BatchWriteItemResponse = self.call(Method::BATCH_WRITE_ITEM, target, &request).await?;
+            let answer: v1::BatchWriteItemResponse =
+                self.call(Method::BATCH_WRITE_ITEM, target, &request).await?;
             if answer.unprocessed.is_empty() {
                 return Ok(());
             }
             let pause = retry::pause(attempt, retry::chance(&self.shared.jitter), None);
             if Instant::now() + pause >= deadline {
-                let message = format!("{} of {} writes were not done in time", answer.unprocessed.len(), writes.len());
+                let message =
+                    format!("{} of {} writes were not done in time", answer.unprocessed.len(), writes.len());
                 return Err(Error::local(Kind::Unknown, message));
             }
             tokio::time::sleep(pause).await;
@@ -134,7 +141,8 @@ impl Client {
         let mut found = Vec::new();
         let mut attempt = 0;
         loop {
-            let answer: v1::BatchGetItemResponse = self.call(Method::BATCH_GET_ITEM, target, &request).await?;
+            let answer: v1::BatchGetItemResponse =
+                self.call(Method::BATCH_GET_ITEM, target, &request).await?;
             let any = !answer.responses.is_empty();
             for each in answer.responses {
                 let table = TableName::parse(&each.table_name).map_err(Error::malformed)?;
@@ -204,7 +212,9 @@ pub(super) fn write_requests(writes: &[BatchWrite]) -> Vec<v1::WriteRequest> {
         BatchWrite::Put(table, item) => (table, Request::Put(WireItem::encode(item))),
         BatchWrite::Delete(table, key) => (table, Request::Delete(WireItem::encode(key))),
     });
-    requests.map(|(table, request)| v1::WriteRequest { table_name: table.to_string(), request: Some(request) }).collect()
+    requests
+        .map(|(table, request)| v1::WriteRequest { table_name: table.to_string(), request: Some(request) })
+        .collect()
 }
 
 fn keys_of_table(get: &BatchGet) -> v1::KeysOfTable {

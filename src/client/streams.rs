@@ -107,7 +107,8 @@ impl Client {
         let mut request = v1::ListStreamsRequest { table_name, ..Default::default() };
         let mut names = Vec::new();
         loop {
-            let answer: v1::ListStreamsResponse = self.call(Method::LIST_STREAMS, Target::Any, &request).await?;
+            let answer: v1::ListStreamsResponse =
+                self.call(Method::LIST_STREAMS, Target::Any, &request).await?;
             for stream in answer.streams {
                 let table = TableName::parse(&stream.table_name).map_err(Error::malformed)?;
                 names.push(StreamName { arn: stream.stream_arn, table, label: stream.stream_label });

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use prost::Message;
 use tokio::time::Instant;
-use tonic::Streaming;
+use tonic::{Status, Streaming};
 
 use super::error::Error;
 use super::method::{Intent, Method};
@@ -48,8 +48,10 @@ pub struct Subscription {
     /// When the last message came, or the subscription began.
     heard: Instant,
     waiting: VecDeque<(Arc<str>, Record)>,
-    /// Shards known at the start that were not yet read to their end.
+    /// Shards known at the start that were not yet read to where their logs end.
     behind: BTreeSet<String>,
+    /// Shards known whose end has not been handed out.
+    unended: BTreeSet<String>,
 }
 
 impl Client {
@@ -62,6 +64,7 @@ impl Client {
         resume: BTreeMap<String, SequenceNumber>,
     ) -> Result<Subscription, Error> {
         let stream = self.describe_stream(stream_arn).await?;
+        let shards: BTreeSet<String> = stream.shards.into_iter().map(|shard| shard.id).collect();
         let mut subscription = Subscription {
             client: self.clone(),
             arn: stream_arn.to_owned(),
@@ -72,11 +75,13 @@ impl Client {
             attempts: 0,
             heard: Instant::now(),
             waiting: VecDeque::new(),
-            behind: stream.shards.into_iter().map(|shard| shard.id).collect(),
+            behind: shards.clone(),
+            unended: shards,
         };
         subscription.ensure_open().await?;
         if let Start::Latest = subscription.start {
-            subscription.start = Start::AtTimestamp(wall_ms().saturating_sub(LATEST_MARGIN.as_millis() as u64));
+            subscription.start =
+                Start::AtTimestamp(wall_ms().saturating_sub(LATEST_MARGIN.as_millis() as u64));
         }
         Ok(subscription)
     }
@@ -87,15 +92,13 @@ impl Subscription {
     /// Errors: `Rejected` if the place to go on is trimmed or the stream gone; `Unavailable` when no node has answered
     /// for longer than the client's deadline. Calling it again then tries again.
     pub async fn next_delivery(&mut self) -> Result<Option<Delivery>, Error> {
-        while let Some(response) = self.next_undecoded().await? {
-            let shard: Arc<str> = response.shard_id.as_str().into();
-            if !response.records.is_empty() {
-                let records = response.records.into_iter().map(Record::from_wire).collect::<Result<_, _>>()?;
-                return Ok(Some(Delivery::Records(shard, records)));
-            }
-            return Ok(Some(if response.shard_end { Delivery::ShardEnd(shard) } else { Delivery::Idle(shard) }));
+        let Some(response) = self.next_undecoded().await? else { return Ok(None) };
+        let shard: Arc<str> = response.shard_id.as_str().into();
+        if !response.records.is_empty() {
+            let records = response.records.into_iter().map(Record::from_wire).collect::<Result<_, _>>()?;
+            return Ok(Some(Delivery::Records(shard, records)));
         }
-        Ok(None)
+        Ok(Some(if response.shard_end { Delivery::ShardEnd(shard) } else { Delivery::Idle(shard) }))
     }
 
     /// The next record and its shard. `None`: the stream is turned off and read to its end.
@@ -128,7 +131,10 @@ impl Subscription {
                     self.note(&response);
                     return Ok(Some(response));
                 }
-                Ok(None) => return Ok(None),
+                // A node that shuts down may end the stream as if that were all. It is, if every shard has ended, or if
+                // another subscription ends without a word.
+                Ok(None) if self.unended.is_empty() || self.attempts > 0 => return Ok(None),
+                Ok(None) => Failure::from(Status::unavailable("the subscription was ended by the node")),
                 Err(status) => Failure::from(status),
             };
             self.interrupted(failure).await?;
@@ -157,6 +163,11 @@ impl Subscription {
         }
         if response.shard_end || response.records.is_empty() {
             self.behind.remove(&response.shard_id);
+        }
+        if response.shard_end {
+            self.unended.remove(&response.shard_id);
+        } else if !response.shard_id.is_empty() && !self.unended.contains(&response.shard_id) {
+            self.unended.insert(response.shard_id.clone());
         }
         if response.shard_id.is_empty() && response.records.is_empty() {
             self.behind.clear();

@@ -97,7 +97,8 @@ impl Partition {
 }
 
 pub(super) fn key_from_wire(key: v1::KeySchema) -> Result<KeySchema, Error> {
-    let partition = key.partition_key.ok_or_else(|| Error::malformed("a key schema without partition key"))?;
+    let partition =
+        key.partition_key.ok_or_else(|| Error::malformed("a key schema without partition key"))?;
     Ok(KeySchema {
         partition: attribute_from_wire(partition)?,
         sort: key.sort_key.map(attribute_from_wire).transpose()?,
@@ -123,7 +124,10 @@ pub(super) fn key_to_wire(key: &KeySchema) -> v1::KeySchema {
         };
         v1::KeyAttribute { name: attribute.name.to_string(), r#type: kind.into() }
     };
-    v1::KeySchema { partition_key: Some(attribute(&key.partition)), sort_key: key.sort.as_ref().map(attribute) }
+    v1::KeySchema {
+        partition_key: Some(attribute(&key.partition)),
+        sort_key: key.sort.as_ref().map(attribute),
+    }
 }
 
 #[cfg(test)]

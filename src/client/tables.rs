@@ -22,7 +22,9 @@ impl Client {
         let request = v1::CreateTableRequest {
             table_name: table.name.to_string(),
             key_schema: Some(key_to_wire(&table.key)),
-            stream: table.stream.map(|view| v1::StreamSpecification { enabled: true, view_type: view.into() }),
+            stream: table
+                .stream
+                .map(|view| v1::StreamSpecification { enabled: true, view_type: view.into() }),
             partitions: table.partitions,
             retention_ms: table.retention_ms,
         };
@@ -33,7 +35,8 @@ impl Client {
     /// Describes a table. Errors: `Rejected` if there is none (`Error::is_not_found`).
     pub async fn describe_table(&self, table: &TableName) -> Result<Table, Error> {
         let request = v1::DescribeTableRequest { table_name: table.to_string() };
-        let answer: v1::DescribeTableResponse = self.call(Method::DESCRIBE_TABLE, Target::Any, &request).await?;
+        let answer: v1::DescribeTableResponse =
+            self.call(Method::DESCRIBE_TABLE, Target::Any, &request).await?;
         described(answer.table)
     }
 
@@ -42,7 +45,8 @@ impl Client {
         let mut names = Vec::new();
         let mut request = v1::ListTablesRequest::default();
         loop {
-            let answer: v1::ListTablesResponse = self.call(Method::LIST_TABLES, Target::Any, &request).await?;
+            let answer: v1::ListTablesResponse =
+                self.call(Method::LIST_TABLES, Target::Any, &request).await?;
             for name in &answer.table_names {
                 names.push(TableName::parse(name).map_err(Error::malformed)?);
             }
@@ -55,7 +59,11 @@ impl Client {
 
     /// Turns the stream of a table on (with what its records show) or off (`None`). It is not done before
     /// `wait_active`.
-    pub async fn update_stream(&self, table: &TableName, stream: Option<StreamViewType>) -> Result<Table, Error> {
+    pub async fn update_stream(
+        &self,
+        table: &TableName,
+        stream: Option<StreamViewType>,
+    ) -> Result<Table, Error> {
         let specification = v1::StreamSpecification {
             enabled: stream.is_some(),
             view_type: stream.unwrap_or(StreamViewType::Unspecified).into(),

@@ -22,15 +22,16 @@ impl Writer {
     pub fn commit(&mut self, failed: &[Option<Error>; 2]) {
         let mut placed = mem::take(&mut self.placed).into_iter();
         for Encoded { operation, lane, frames } in mem::take(&mut self.batch) {
-            let placed: Vec<_> = placed.by_ref().take(frames).collect();
+            let mut placed = placed.by_ref().take(frames);
             let has_failed = |lane: Lane| failed[lane as usize].is_some();
             if lane.map_or_else(|| Lane::ALL.into_iter().any(has_failed), has_failed) {
+                placed.for_each(drop);
                 self.refused.push(operation);
                 continue;
             }
             let Operation { work, done } = operation;
             if let (Some((cell, action)), Some(lane)) = (work, lane) {
-                self.commit_action(&cell, lane, action, placed);
+                self.commit_action(&cell, lane, action, &mut placed);
             }
             self.finished.push((done, Ok(())));
         }
@@ -38,7 +39,13 @@ impl Writer {
         self.evict();
     }
 
-    fn commit_action(&mut self, cell: &Arc<Cell>, lane: Lane, action: Action, placed: Vec<Placed>) {
+    fn commit_action(
+        &mut self,
+        cell: &Arc<Cell>,
+        lane: Lane,
+        action: Action,
+        placed: &mut dyn Iterator<Item = Placed>,
+    ) {
         if let Action::Remove = action {
             return self.commit_remove(cell);
         }
@@ -83,7 +90,7 @@ impl Writer {
         lane: Lane,
         last: Position,
         generation: u64,
-        placed: Vec<Placed>,
+        placed: &mut dyn Iterator<Item = Placed>,
     ) {
         let active = self.lanes[lane as usize].active.as_mut().expect("the segment just written");
         let durable = self.groups.get_mut(&cell.id).expect("the caller has looked it up");

@@ -73,6 +73,8 @@ struct History {
 pub(super) struct Workload {
     groups: BTreeMap<GroupId, History>,
     term: u64,
+    /// The group of the last step, which is likely to be that of the next one.
+    hot: u64,
     failed: Arc<AtomicBool>,
     errors: Arc<Mutex<Vec<Error>>>,
 }
@@ -80,7 +82,7 @@ pub(super) struct Workload {
 impl Workload {
     pub fn new() -> Self {
         let groups = (0..5).map(|group| (GroupId(group), History::of(Group::default()))).collect();
-        Self { groups, term: 1, failed: Arc::default(), errors: Arc::default() }
+        Self { groups, term: 1, hot: 0, failed: Arc::default(), errors: Arc::default() }
     }
 
     pub fn has_failed(&self) -> bool {
@@ -88,7 +90,7 @@ impl Workload {
     }
 
     pub fn errors(&self) -> Vec<Error> {
-        std::mem::take(&mut self.errors.lock().unwrap())
+        std::mem::take(&mut self.errors.lock().expect("no test panics holding it"))
     }
 
     /// Submits one random operation, then notes what it should have led to.
@@ -96,10 +98,13 @@ impl Workload {
         if random.below(12) == 0 {
             self.term += 1;
         }
-        let id = GroupId(random.below(self.groups.len() as u64));
+        if random.below(2) == 0 {
+            self.hot = random.below(self.groups.len() as u64);
+        }
+        let id = GroupId(self.hot);
         let term = self.term;
-        let history = self.groups.get_mut(&id).unwrap();
-        let mut group = history.states.last().unwrap().clone();
+        let history = self.groups.get_mut(&id).expect("a group below the count");
+        let mut group = history.last().clone();
         let done = history.done(1, &self.failed, &self.errors);
         match random.below(20) {
             0..9 => {
@@ -159,7 +164,7 @@ impl Workload {
     /// The log shows what was submitted.
     pub fn check_submitted(&self, log: &Log) {
         for (id, history) in &self.groups {
-            assert_eq!(&observe(log, *id), history.states.last().unwrap(), "group {id} as submitted");
+            assert_eq!(&observe(log, *id), history.last(), "group {id} as submitted");
         }
     }
 
@@ -192,6 +197,10 @@ impl History {
         Self { states: vec![group], acknowledged: Arc::default() }
     }
 
+    fn last(&self) -> &Group {
+        self.states.last().expect("a history has a first state")
+    }
+
     /// Acknowledges the operation about to be submitted, which makes so many states. Those of one group are answered in order.
     fn done(&self, states: usize, failed: &Arc<AtomicBool>, errors: &Arc<Mutex<Vec<Error>>>) -> Done {
         let (failed, errors, acknowledged) = (failed.clone(), errors.clone(), self.acknowledged.clone());
@@ -203,7 +212,7 @@ impl History {
             }
             Err(error) => {
                 failed.store(true, Ordering::SeqCst);
-                errors.lock().unwrap().push(error);
+                errors.lock().expect("no test panics holding it").push(error);
             }
         })
     }
@@ -240,7 +249,9 @@ impl Group {
     fn truncate(&mut self, random: &mut Random) -> Option<Position> {
         let first = self.floor.map_or(0, |floor| floor.index + 1);
         let end = self.last.map_or(0, |last| last.index + 1);
-        let cut = first + random.below(end - first + 1);
+        // Mostly near the end, so that the log becomes longer than a segment.
+        let range = if random.below(5) == 0 { end - first } else { (end - first).min(5) };
+        let cut = end - random.below(range + 1);
         let after = cut.checked_sub(1).and_then(|index| self.position(index));
         self.entries.split_off(&cut);
         self.last = after;
@@ -251,8 +262,11 @@ impl Group {
         let first = self.floor.map_or(0, |floor| floor.index + 1);
         let end = self.last.map_or(0, |last| last.index + 1);
         let upto = match random.below(6) {
-            0 => Position::new(term.max(self.last.map_or(0, |last| last.term)), end + random.below(5)),
-            _ => self.position(first + random.below((end - first).max(1)))?,
+            0 if random.below(3) == 0 => {
+                Position::new(term.max(self.last.map_or(0, |last| last.term)), end + random.below(5))
+            }
+            1 => self.position(first + random.below((end - first).max(1)))?,
+            _ => self.position(first + random.below((end - first).clamp(1, 6)))?,
         };
         self.floor = Some(upto);
         if end <= upto.index {
@@ -277,7 +291,11 @@ pub(super) fn observe(log: &Log, id: GroupId) -> Group {
         }
         for (position, bytes) in read {
             assert_eq!(position.index, next, "reading has no gap");
-            assert_eq!(log.term_of(id, next).unwrap(), Some(position.term), "the term is that of the entry");
+            assert_eq!(
+                log.term_of(id, next).expect("it is not trimmed"),
+                Some(position.term),
+                "the term is that of the entry"
+            );
             entries.insert(next, (position.term, bytes));
             next += 1;
         }
@@ -304,7 +322,7 @@ fn live(
     match open(disk) {
         Ok(log) => {
             workload.check_recovered(&log);
-            workload.run(&log, disk, random, 60);
+            workload.run(&log, disk, random, 40);
         }
         Err(error) => assert!(disk.has_crashed(), "the log opens: {error}"),
     }
@@ -345,6 +363,25 @@ fn nothing_acknowledged_is_lost_and_nothing_invented_at_any_sync() {
 #[test]
 fn nor_with_another_workload() {
     crash_everywhere(2);
+}
+
+/// What the tests above rely on.
+#[test]
+fn the_workload_rolls_and_recycles_in_both_lanes() {
+    let disk = MemoryFiles::new();
+    let log = open(&disk).expect("the log opens");
+    Workload::new().run(&log, &disk, &mut Random(1), 60);
+    let stats = log.stats();
+    assert!(stats.rolls > 10 && stats.freed > 5, "{stats:?}");
+    assert!(stats.plain.segments > 0 && stats.stream.segments > 0, "{stats:?}");
+    assert!(2 * stats.frames > 3 * stats.batches, "batches hold several frames: {stats:?}");
+}
+
+/// Hours of the above: `cargo test --release -- --ignored more_seeds`.
+#[test]
+#[ignore = "takes long"]
+fn more_seeds() {
+    (3..60).for_each(crash_everywhere);
 }
 
 /// Many crashes in a row on one disk, each tearing what the last one left.

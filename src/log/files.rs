@@ -92,6 +92,8 @@ impl Files for StdFiles {
         fs::File::open(dir)?.sync_all()
     }
 
+    // The standard library does not know this call.
+    #[allow(unsafe_code)]
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
         let path = CString::new(dir.as_os_str().as_bytes())?;
         // SAFETY: all-zero bytes are a valid `statvfs`, which is a struct of integers.

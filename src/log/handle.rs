@@ -225,6 +225,7 @@ impl Log {
         });
         let mut writer = Writer::new(shared.clone(), recovered);
         writer.release_dead();
+        writer.publish();
         let mut threads = Vec::new();
         let mut inline = None;
         if shared.options.threaded {
@@ -371,6 +372,7 @@ impl Drop for Inner {
 
 /// Makes the directories and takes the lock.
 fn prepare_dirs(files: &dyn Files, dir: &std::path::Path) -> Result<Box<dyn FilesLock>, Error> {
+    let new = files.list(dir).is_err();
     files.create_dir(dir).map_err(Error::io("create", dir))?;
     let locked = files.lock(&dir.join("lock")).map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => Error::Locked { dir: dir.into() },
@@ -384,6 +386,7 @@ fn prepare_dirs(files: &dyn Files, dir: &std::path::Path) -> Result<Box<dyn File
     files.create_dir(&spare).map_err(Error::io("create", &spare))?;
     files.sync_dir(dir).map_err(Error::io("sync", dir))?;
     if let Some(parent) = dir.parent()
+        && new
         && !parent.as_os_str().is_empty()
     {
         files.sync_dir(parent).map_err(Error::io("sync", parent))?;

@@ -14,6 +14,7 @@ use std::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    thread,
 };
 
 use super::{
@@ -58,12 +59,19 @@ pub(super) struct Keeper {
     next: AtomicU64,
 }
 
-/// Stops the keeper when the writer ends, however it ends.
+/// Stops the keeper when the writer ends, however it ends, and has nobody wait for a writer that panicked.
 pub(super) struct StopOnDrop<'a>(pub &'a Shared);
 
 impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
         self.0.keeper.stop();
+        if thread::panicking() {
+            let source = Arc::new(io::Error::other("the writer panicked"));
+            let error = Error::Fatal { doing: "write to", file: self.0.dir.clone(), source };
+            for operation in self.0.queue.fail(&error) {
+                (operation.done)(Err(error.clone()));
+            }
+        }
     }
 }
 
@@ -210,18 +218,33 @@ impl Keeper {
             return;
         }
         let path = self.new_path(shared);
-        let made = shared.files.create(&path).and_then(|file| {
-            zero(&*file, 0, bytes)?;
-            file.sync_data()?;
-            shared.files.sync_dir(&spare_dir(&shared.dir))
-        });
+        let made = self.fill_spare(shared, &path, bytes);
         match made {
-            Ok(()) => lock(&self.jobs).spares.push(path),
+            Ok(true) => lock(&self.jobs).spares.push(path),
+            // What there is of it is removed by the next start.
+            Ok(false) => {}
             Err(error) => {
                 tracing::warn!(%error, file = %path.display(), "could not prepare a segment");
                 // Whatever is left of it is removed by the next start.
                 let _ = shared.files.remove(&path);
             }
         }
+    }
+
+    /// Writes a spare in steps, so that the writer's syncs never wait for all of it. False when stopped.
+    fn fill_spare(&self, shared: &Shared, path: &Path, bytes: u64) -> io::Result<bool> {
+        let file = shared.files.create(path)?;
+        let mut filled = 0;
+        while filled < bytes {
+            if lock(&self.jobs).stop {
+                return Ok(false);
+            }
+            let to = bytes.min(filled + FILL_STEP_BYTES);
+            zero(&*file, filled, to)?;
+            file.sync_data()?;
+            filled = to;
+        }
+        shared.files.sync_dir(&spare_dir(&shared.dir))?;
+        Ok(true)
     }
 }

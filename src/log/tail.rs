@@ -75,3 +75,27 @@ impl Tail {
         self.cut(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entries(indexes: std::ops::Range<u64>) -> Vec<(Position, Bytes)> {
+        indexes.map(|index| (Position::new(1, index), Bytes::from_static(b"x"))).collect()
+    }
+
+    #[test]
+    fn only_what_is_durable_is_evicted() {
+        let mut tail = Tail::default();
+        let cost = tail.extend(&entries(0..10));
+        assert_eq!(tail.evict(10), 0);
+        tail.set_durable(10);
+        assert_eq!(tail.evict(3), cost * 3 / 10);
+        assert_eq!(tail.cut(5), cost * 5 / 10);
+        tail.extend(&entries(5..8));
+        tail.evict(10);
+        assert_eq!(tail.first(), Some(5), "what was appended after a truncation is not durable yet");
+        assert!(tail.get(4).is_none() && tail.get(7).is_some() && tail.get(8).is_none());
+        assert_eq!(tail.clear(), cost * 3 / 10);
+    }
+}

@@ -611,4 +611,4 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 #[path = "codec_test.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -78,9 +78,11 @@ pub const SEGMENT_BYTES: usize = 64 * MIB;
 /// Largest message between nodes. Ours: bounds what a receiver must buffer.
 pub const RPC_BYTES_MAX: usize = 16 * MIB;
 
-/// Largest item as stored (see `codec`). The encoding adds at most 3 bytes to a set or string that counts for none,
-/// which is at most twice what a member of at least two bytes counts; one-byte names are too few to matter.
-pub const ITEM_ENCODED_BYTES_MAX: usize = 4 * ITEM_BYTES_MAX;
+/// Largest item as stored (see `codec`). Tags and lengths are at most 6 times what a small value counts (a set of one
+/// empty string in a list: 6 bytes for 1), but a number in full decimal is up to 132 bytes for 2. So this is a limit of
+/// its own: of the items within `ITEM_BYTES_MAX`, those are refused as too large that are near it and mostly made of
+/// numbers with long runs of zeros. Ours: two images must fit an rpc.
+pub const ITEM_ENCODED_BYTES_MAX: usize = 16 * ITEM_BYTES_MAX;
 
 /// Largest item key (see `key`): the partition hash, an escaped partition key (every byte may double) with its
 /// terminator, and a sort key.

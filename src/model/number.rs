@@ -178,16 +178,6 @@ impl Number {
         Some((Self::from_parts(layout.negative, coefficient, exponent), layout.len))
     }
 
-    /// The length of the encoding at the start of `bytes` and the `size` of its number, without building it; `None`
-    /// exactly where `decode_ordered` gives `None`.
-    pub(super) fn measure_ordered(bytes: &[u8]) -> Option<(usize, usize)> {
-        let layout = Layout::of(bytes)?;
-        if layout.len == 1 {
-            return Some((1, 1));
-        }
-        Some((layout.len, size_of_digits(layout.digits, layout.magnitude, layout.negative)))
-    }
-
     fn from_parts(negative: bool, coefficient: u128, exponent: i16) -> Self {
         Self {
             coefficient_high: (coefficient >> 64) as u64,

@@ -229,8 +229,7 @@ impl Changes {
         let flags = self.rest.try_get_u8().ok()?;
         let key_len = self.rest.try_get_u16_le().ok()?;
         let key = self.take(usize::from(key_len))?;
-        let version_before =
-            if flags & EXISTED != 0 { Some(self.rest.try_get_u64_le().ok()?) } else { None };
+        let version_before = if flags & EXISTED != 0 { Some(self.rest.try_get_u64_le().ok()?) } else { None };
         let old = if flags & OLD != 0 { Some(self.image()?) } else { None };
         let stored = if flags & EXISTS != 0 { Some(self.image()?) } else { None };
         if stored.as_ref().is_some_and(|stored| stored.len() < 8) {

@@ -4,7 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Change, Condition, Returns, View, Write};
-use crate::model::{self, AttributeName, Item, codec};
+use crate::model::{self, AttributeName, Item, codec, limits::ITEM_ENCODED_BYTES_MAX};
 
 /// What a write comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub enum Error<E: std::error::Error + 'static> {
     #[error("a stored item is corrupt")]
     Corrupt(#[from] model::Corrupt),
 }
+
+const UPDATE_TOO_LARGE: &str = "Item size to update has exceeded the maximum allowed size";
 
 /// The item as it stands.
 struct Current {
@@ -127,12 +129,15 @@ fn update(
     }
     if let Err(error) = item.validate() {
         let message = match error {
-            model::Error::ItemTooLarge => "Item size to update has exceeded the maximum allowed size".to_owned(),
+            model::Error::ItemTooLarge => UPDATE_TOO_LARGE.to_owned(),
             other => other.to_string(),
         };
         return Ok(Err(Rejected::Limit(message)));
     }
-    let mut bytes = Vec::with_capacity(item.size() + 16);
+    let mut bytes = Vec::new();
     codec::encode_item(&item, &mut bytes);
-    Ok(Ok(Some(bytes.into())))
+    if bytes.len() > ITEM_ENCODED_BYTES_MAX {
+        return Ok(Err(Rejected::Limit(UPDATE_TOO_LARGE.to_owned())));
+    }
+    Ok(Ok(Some(bytes.into_boxed_slice().into())))
 }

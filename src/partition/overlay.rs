@@ -122,8 +122,7 @@ mod tests {
 
     #[test]
     fn a_later_proposal_of_the_same_key_outlives_the_earlier() {
-        let (key, one, two) =
-            (Bytes::from_static(b"k"), Bytes::from_static(b"1"), Bytes::from_static(b"2"));
+        let (key, one, two) = (Bytes::from_static(b"k"), Bytes::from_static(b"1"), Bytes::from_static(b"2"));
         let mut overlay = Overlay::default();
         overlay.note(key.clone(), Some(one.clone()));
         overlay.propose();

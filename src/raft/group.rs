@@ -14,11 +14,11 @@ use bytes::Bytes;
 use openraft::{
     Config, EmptyNode, Instant, Raft, ReadPolicy, ServerState, SnapshotPolicy,
     async_runtime::watch::WatchReceiver,
-    type_config::alias::{SnapshotOf, WatchReceiverOf},
     errors::{ClientWriteError, RaftError},
     impls::OneshotResponder,
     metrics::RaftServerMetrics,
     raft::ClientWriteResult,
+    type_config::alias::{SnapshotOf, WatchReceiverOf},
     vote::leader_id_std::CommittedLeaderId,
 };
 use tokio::sync::oneshot;
@@ -150,8 +150,19 @@ impl Leadership {
     }
 }
 
-/// What a proposal comes to.
-pub type Proposed = oneshot::Receiver<ClientWriteResult<TypeConfig>>;
+/// A proposal on its way.
+pub struct Proposed(oneshot::Receiver<ClientWriteResult<TypeConfig>>);
+
+impl Proposed {
+    /// Waits until it is applied: where it is in the log, and its outcome. Can be called again if it was cancelled.
+    pub async fn landed(&mut self) -> Result<(Position, Outcome), ProposeError> {
+        match (&mut self.0).await {
+            Ok(Ok(written)) => Ok((position(&written.log_id), written.data)),
+            Ok(Err(ClientWriteError::ForwardToLeader(_))) => Err(ProposeError::Refused),
+            Ok(Err(_)) | Err(_) => Err(ProposeError::Unknown),
+        }
+    }
+}
 
 impl Group {
     /// Starts this node's member.
@@ -166,7 +177,11 @@ impl Group {
             election_timeout_max: millis(options.election_max),
             replication_lag_threshold: u64::MAX,
             // The catalog is small: it is snapshotted where it stands. Partitions: see the room's door.
-            snapshot_policy: if catalog { SnapshotPolicy::LogsSinceLast(1000) } else { SnapshotPolicy::Never },
+            snapshot_policy: if catalog {
+                SnapshotPolicy::LogsSinceLast(1000)
+            } else {
+                SnapshotPolicy::Never
+            },
             max_in_snapshot_log_to_keep: if catalog { 1000 } else { 0 },
             purge_batch_size: 1,
             max_payload_entries: 64,
@@ -213,25 +228,14 @@ impl Group {
         let leader = CommittedLeaderId::new(term);
         let queued = self.raft.write(Proposal(entry)).with_leader(leader).responder(responder).await;
         queued.map_err(|_| ProposeError::Refused)?;
-        Ok(proposed)
-    }
-
-    /// What a proposal came to: where it is in the log, and its outcome.
-    pub fn outcome(
-        result: Result<ClientWriteResult<TypeConfig>, oneshot::error::RecvError>,
-    ) -> Result<(Position, Outcome), ProposeError> {
-        match result {
-            Ok(Ok(written)) => Ok((position(&written.log_id), written.data)),
-            Ok(Err(ClientWriteError::ForwardToLeader(_))) => Err(ProposeError::Refused),
-            Ok(Err(_)) | Err(_) => Err(ProposeError::Unknown),
-        }
+        Ok(Proposed(proposed))
     }
 
     /// Proposes an entry that needs no fence, wherever it is logged; waits for its outcome.
-    pub async fn command(&self, proposal: Proposal) -> Result<Outcome, ProposeError> {
+    pub async fn command(&self, proposal: Proposal) -> Result<(Position, Outcome), ProposeError> {
         self.wake();
         match self.raft.client_write(proposal).await {
-            Ok(written) => Ok(written.data),
+            Ok(written) => Ok((position(&written.log_id), written.data)),
             Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Err(ProposeError::Refused),
             Err(_) => Err(ProposeError::Unknown),
         }
@@ -240,9 +244,7 @@ impl Group {
     /// Whether a quorum has acknowledged this leader within its lease: then its applied state is the newest there is.
     pub fn holds_lease(&self) -> bool {
         let Ok(leader) = self.raft.as_leader() else { return false };
-        leader.last_quorum_acked().is_some_and(|acked| {
-            acked.elapsed() < self.lease
-        })
+        leader.last_quorum_acked().is_some_and(|acked| acked.elapsed() < self.lease)
     }
 
     /// Returns once everything acknowledged before the call is applied here and this member was the leader during it;
@@ -281,7 +283,10 @@ impl Group {
             last_index: metrics.last_log_index,
             applied: metrics.last_applied.as_ref().map(position),
             voters: metrics.membership_config.voter_ids().map(NodeId).collect(),
-            matched: matched.iter().map(|(node, at)| (NodeId(*node), at.as_ref().map(|at| at.index))).collect(),
+            matched: matched
+                .iter()
+                .map(|(node, at)| (NodeId(*node), at.as_ref().map(|at| at.index)))
+                .collect(),
         }
     }
 

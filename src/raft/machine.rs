@@ -6,8 +6,8 @@ use bytes::Bytes;
 use futures::{Stream, TryStreamExt};
 use openraft::{
     EntryPayload, OptionalSend, RaftSnapshotBuilder,
-    type_config::alias::SnapshotOf,
     storage::{EntryResponder, RaftStateMachine},
+    type_config::alias::SnapshotOf,
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -15,7 +15,8 @@ use tokio::sync::watch;
 use super::{
     snapshot::{Header, Received, Sending, Spool},
     type_config::{
-        Entry, LogId, Members, Outcome, Proposal, SnapshotMeta, StoredMembership, TypeConfig, log_id, position,
+        Entry, LogId, Members, Outcome, Proposal, SnapshotMeta, StoredMembership, TypeConfig, log_id,
+        position,
     },
 };
 use crate::{
@@ -103,6 +104,27 @@ impl PartitionMachine {
         }
     }
 
+    /// Whether the items this replica should have are gone: the log begins above nothing.
+    pub fn is_lost(&self) -> bool {
+        let floor = self.log.state(self.group).and_then(|state| state.floor);
+        self.persisted.state.applied.map(|at| at.index) < floor.map(|floor| floor.index)
+    }
+
+    /// Takes the items of another replica for its own lost ones; the log stays, and goes on from its floor.
+    pub fn rebuild(&mut self, spool: &Spool) -> io::Result<()> {
+        let floor = self.log.state(self.group).and_then(|state| state.floor);
+        let mut imported: Persisted = postcard::from_bytes(&spool.header.state)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        if imported.state.applied.map(|at| at.index) < floor.map(|floor| floor.index) {
+            return Err(io::Error::other("the other replica is behind this one's log"));
+        }
+        let at = spool.header.at.max(floor);
+        imported.state.items_at = imported.state.items_at.max(imported.state.applied);
+        imported.state.applied = at;
+        imported.memberships = vec![spool.header.membership.clone()];
+        self.replace(spool, imported)
+    }
+
     fn floor(&self) -> Option<Position> {
         self.floor.max(self.log.state(self.group).and_then(|state| state.floor))
     }
@@ -122,9 +144,10 @@ impl PartitionMachine {
                 self.persisted.memberships.push((Some(at), Members::of(&membership)));
                 None
             }
-            EntryPayload::Normal(Proposal(bytes)) => {
-                Some(entry::Entry::decode(bytes).map_err(|error| io::Error::other(format!("entry {at}: {error}")))?)
-            }
+            EntryPayload::Normal(Proposal(bytes)) => Some(
+                entry::Entry::decode(bytes)
+                    .map_err(|error| io::Error::other(format!("entry {at}: {error}")))?,
+            ),
         };
         let applied = self.persisted.state.apply(at, decoded, writes);
         match applied.map_err(|error| io::Error::other(format!("entry {at}: {error}")))? {
@@ -186,22 +209,24 @@ impl PartitionMachine {
         Ok(Sending::new(header, Some(view), self.range.clone()))
     }
 
-    /// Replaces items and state by a snapshot's.
+    /// Replaces items and state by a snapshot's, presented at its floor.
     fn import(&mut self, spool: &Spool) -> io::Result<()> {
-        let imported: Persisted = postcard::from_bytes(&spool.header.state)
+        let mut imported: Persisted = postcard::from_bytes(&spool.header.state)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        let mut state = imported.state;
-        state.items_at = state.items_at.max(state.applied);
-        state.applied = spool.header.at;
-        let memberships = vec![spool.header.membership.clone()];
-        let persisted = Persisted { state, memberships };
+        imported.state.items_at = imported.state.items_at.max(imported.state.applied);
+        imported.state.applied = spool.header.at;
+        imported.memberships = vec![spool.header.membership.clone()];
+        self.floor = spool.header.at;
+        self.replace(spool, imported)
+    }
+
+    fn replace(&mut self, spool: &Spool, persisted: Persisted) -> io::Result<()> {
         let bytes = postcard::to_allocvec(&persisted).expect("a state serializes").into();
         let (from, to) = &self.range;
         self.items.import_begin(self.group, from, to.as_deref()).map_err(io::Error::other)?;
         spool.chunks(|items| self.items.import_chunk(self.group, &items))?;
         self.items.import_finish(self.group, bytes).map_err(io::Error::other)?;
         self.persisted = persisted;
-        self.floor = spool.header.at;
         self.set_lane();
         self.published.send_modify(|published| published.clone_from(&self.persisted.state));
         Ok(())
@@ -259,7 +284,8 @@ impl CatalogMachine {
                     Some((&KIND_COMMAND, command)) => postcard::from_bytes(command).ok(),
                     _ => None,
                 };
-                let command = command.ok_or_else(|| io::Error::other(format!("entry {at} does not decode")))?;
+                let command =
+                    command.ok_or_else(|| io::Error::other(format!("entry {at} does not decode")))?;
                 Ok(Outcome::Catalog(self.persisted.catalog.apply(command)))
             }
         }
@@ -399,7 +425,9 @@ impl RaftStateMachine<TypeConfig> for Machine {
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: Received) -> Result<(), io::Error> {
         let Received::Spool(spool) = snapshot else {
-            return Err(io::Error::other("the items of this replica are lost: they must come from another one"));
+            return Err(io::Error::other(
+                "the items of this replica are lost: they must come from another one",
+            ));
         };
         assert!(
             spool.header.at.map(log_id) == meta.last_log_id,

@@ -15,11 +15,7 @@ use crate::{
 };
 
 pub(super) fn vote_out(vote: &Vote) -> peer::VoteState {
-    peer::VoteState {
-        term: vote.leader_id.term,
-        node: vote.leader_id.voted_for,
-        committed: vote.committed,
-    }
+    peer::VoteState { term: vote.leader_id.term, node: vote.leader_id.voted_for, committed: vote.committed }
 }
 
 pub(super) fn vote_in(state: Option<peer::VoteState>) -> Vote {
@@ -51,7 +47,8 @@ pub(super) fn append_out(request: AppendEntriesRequest<TypeConfig>) -> peer::App
 }
 
 pub(super) fn append_in(append: peer::Append) -> std::io::Result<AppendEntriesRequest<TypeConfig>> {
-    let entry_in = |entry: peer::LogEntry| decode_entry(Position::new(entry.term, entry.index), entry.payload);
+    let entry_in =
+        |entry: peer::LogEntry| decode_entry(Position::new(entry.term, entry.index), entry.payload);
     Ok(AppendEntriesRequest {
         vote: vote_in(append.vote),
         prev_log_id: append.previous.map(log_id_in),
@@ -65,7 +62,9 @@ pub(super) fn append_answer_out(answer: AppendEntriesResponse<TypeConfig>) -> pe
         AppendEntriesResponse::Success => append_answer::Result::Success(true),
         AppendEntriesResponse::Conflict => append_answer::Result::Conflict(true),
         AppendEntriesResponse::HigherVote(vote) => append_answer::Result::HigherVote(vote_out(&vote)),
-        AppendEntriesResponse::PartialSuccess(Some(last)) => append_answer::Result::Partial(log_id_out(&last)),
+        AppendEntriesResponse::PartialSuccess(Some(last)) => {
+            append_answer::Result::Partial(log_id_out(&last))
+        }
         // Nothing of the request is durable: as if there had been no such entries.
         AppendEntriesResponse::PartialSuccess(None) => append_answer::Result::Conflict(true),
     };

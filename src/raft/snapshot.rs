@@ -15,7 +15,6 @@ use super::type_config::Members;
 use crate::{
     log::{File, Files},
     model::id::{GroupId, Position},
-    partition::View,
     rpc::wire::peer::{SnapshotChunk, StoredItem},
     storage::{self, ItemsView},
 };
@@ -79,14 +78,14 @@ pub fn send(sending: &mut Sending) -> Result<Option<SnapshotChunk>, storage::Err
     }
     let mut bytes = 0;
     if let Some(view) = &sending.view {
-        let from = sending.last.as_ref().map_or(Bound::Included(&sending.from[..]), |last| Bound::Excluded(last));
+        let from =
+            sending.last.as_ref().map_or(Bound::Included(&sending.from[..]), |last| Bound::Excluded(last));
         let to = sending.to.as_ref().map_or(Bound::Unbounded, |to| Bound::Excluded(&to[..]));
         view.range(from, to, false, &mut |key, value| {
             bytes += key.len() + value.len();
-            chunk.items.push(StoredItem {
-                key: Bytes::copy_from_slice(key),
-                value: Bytes::copy_from_slice(value),
-            });
+            chunk
+                .items
+                .push(StoredItem { key: Bytes::copy_from_slice(key), value: Bytes::copy_from_slice(value) });
             if bytes < CHUNK_BYTES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
     }
@@ -148,13 +147,7 @@ impl Receive {
             files.remove(&path)?;
         }
         let file = files.create(&path)?;
-        Ok(Self {
-            header: None,
-            file: SpoolFile { files, path, file },
-            bytes: 0,
-            checksum: 0,
-            done: false,
-        })
+        Ok(Self { header: None, file: SpoolFile { files, path, file }, bytes: 0, checksum: 0, done: false })
     }
 
     /// Takes in a chunk; an error ends the transfer. Writes to disk.
@@ -168,7 +161,8 @@ impl Receive {
             let header = postcard::from_bytes(&chunk.header);
             self.header = Some(header.map_err(|_| invalid("a snapshot header does not decode"))?);
         }
-        let pairs: Vec<(&[u8], &[u8])> = chunk.items.iter().map(|item| (&item.key[..], &item.value[..])).collect();
+        let pairs: Vec<(&[u8], &[u8])> =
+            chunk.items.iter().map(|item| (&item.key[..], &item.value[..])).collect();
         let body = postcard::to_allocvec(&pairs).map_err(|_| invalid("a snapshot chunk does not encode"))?;
         let length = u32::try_from(body.len()).map_err(|_| invalid("a snapshot chunk is too large"))?;
         self.file.file.write_at(self.bytes, &length.to_le_bytes())?;

@@ -118,7 +118,10 @@ pub fn encode_entry(payload: &EntryPayload<Proposal, u64, EmptyNode>) -> Bytes {
 }
 
 /// The entry stored as these bytes.
-pub fn decode_entry(at: Position, bytes: Bytes) -> io::Result<openraft::type_config::alias::EntryOf<TypeConfig>> {
+pub fn decode_entry(
+    at: Position,
+    bytes: Bytes,
+) -> io::Result<openraft::type_config::alias::EntryOf<TypeConfig>> {
     let payload = match bytes.first() {
         Some(&BLANK) => EntryPayload::Blank,
         Some(&MEMBERSHIP) => {

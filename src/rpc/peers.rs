@@ -86,11 +86,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl Peers {
     /// No peers yet. `clock` gives ms since 1970.
-    pub fn new(
-        me: Self_,
-        connector: Arc<dyn Connector>,
-        clock: Arc<dyn Fn() -> u64 + Send + Sync>,
-    ) -> Self {
+    pub fn new(me: Self_, connector: Arc<dyn Connector>, clock: Arc<dyn Fn() -> u64 + Send + Sync>) -> Self {
         let shared = Shared {
             me,
             connector,
@@ -223,9 +219,9 @@ impl Peers {
     /// Whether a node was heard of lately; this node always is.
     pub fn is_alive(&self, node: NodeId) -> bool {
         node == self.shared.me.node
-            || self.peer(node).is_ok_and(|peer| {
-                lock(&peer.state).heard.is_some_and(|heard| heard.elapsed() < SILENCE_MAX)
-            })
+            || self
+                .peer(node)
+                .is_ok_and(|peer| lock(&peer.state).heard.is_some_and(|heard| heard.elapsed() < SILENCE_MAX))
     }
 
     /// Clock of that node minus this node's, milliseconds; `None`: not measured yet.

@@ -52,8 +52,7 @@ fn parse_label(label: &str) -> Option<u64> {
     }
     let number = |from: usize, to: usize| label.get(from..to)?.parse::<u64>().ok();
     let days = days(number(0, 4)?, number(5, 7)?, number(8, 10)?)?;
-    let in_day =
-        ((number(11, 13)? * 60 + number(14, 16)?) * 60 + number(17, 19)?) * 1000 + number(20, 23)?;
+    let in_day = ((number(11, 13)? * 60 + number(14, 16)?) * 60 + number(17, 19)?) * 1000 + number(20, 23)?;
     let ms = days * 86_400_000 + in_day;
     (label_of(ms) == label).then_some(ms)
 }
@@ -100,18 +99,27 @@ mod tests {
             assert_eq!(label_of(ms), label);
             assert_eq!(parse_label(label), Some(ms));
         }
-        for bad in ["", "2015-05-11T21:21:33", "2015-13-11T21:21:33.291", "2015-02-30T00:00:00.000", "2015-05-11 21:21:33.291"] {
+        for bad in [
+            "",
+            "2015-05-11T21:21:33",
+            "2015-13-11T21:21:33.291",
+            "2015-02-30T00:00:00.000",
+            "2015-05-11 21:21:33.291",
+        ] {
             assert_eq!(parse_label(bad), None, "{bad}");
         }
     }
 
     #[test]
     fn arns_parse_back() {
-        let arn = StreamArn { table: TableName::parse("my.table").expect("valid"), stream_ms: 1_431_379_293_291 };
+        let arn =
+            StreamArn { table: TableName::parse("my.table").expect("valid"), stream_ms: 1_431_379_293_291 };
         let text = "arn:aws:dynamodb:us-east-1:000000000000:table/my.table/stream/2015-05-11T21:21:33.291";
         assert_eq!(arn.to_string(), text);
         assert_eq!(StreamArn::parse(text), Some(arn));
-        for bad in ["", "arn:aws:dynamodb:us-east-1:000000000000:table/my.table", &text.replace("my.table", "x")] {
+        for bad in
+            ["", "arn:aws:dynamodb:us-east-1:000000000000:table/my.table", &text.replace("my.table", "x")]
+        {
             assert_eq!(StreamArn::parse(bad), None, "{bad}");
         }
     }

@@ -144,7 +144,10 @@ mod tests {
 
     fn token() -> Token {
         Token {
-            stream: StreamArn { table: TableName::parse("table").expect("valid"), stream_ms: 1_431_379_293_291 },
+            stream: StreamArn {
+                table: TableName::parse("table").expect("valid"),
+                stream_ms: 1_431_379_293_291,
+            },
             shard: ShardId { created_ms: 1_431_379_293_291, group: GroupId(9) },
             position: Position::At(Cursor { index: 12, ordinal: 3 }),
             issued_ms: 1000,
@@ -154,7 +157,9 @@ mod tests {
     #[test]
     fn tokens_open_until_they_expire() {
         let text = token().seal(b"secret");
-        assert!(text.starts_with("arn:aws:dynamodb:us-east-1:000000000000:table/table/stream/2015-05-11T21:21:33.291|1|"));
+        assert!(text.starts_with(
+            "arn:aws:dynamodb:us-east-1:000000000000:table/table/stream/2015-05-11T21:21:33.291|1|"
+        ));
         assert_eq!(Token::open(&text, b"secret", 1000 + ITERATOR_LIFE_MS), Ok(token()));
         assert_eq!(Token::open(&text, b"secret", 1001 + ITERATOR_LIFE_MS), Err(Error::Expired));
     }

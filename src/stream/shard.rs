@@ -60,7 +60,8 @@ impl ShardId {
         if time.len() != 20 || group.len() != 8 {
             return None;
         }
-        let id = Self { created_ms: time.parse().ok()?, group: GroupId(u64::from_str_radix(group, 16).ok()?) };
+        let id =
+            Self { created_ms: time.parse().ok()?, group: GroupId(u64::from_str_radix(group, 16).ok()?) };
         (id.to_string() == text).then_some(id)
     }
 }

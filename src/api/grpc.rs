@@ -1,0 +1,602 @@
+//! `watertable.v1`: proto <-> model, one function an operation; health and reflection; metrics over plain HTTP.
+
+use std::pin::Pin;
+
+use axum::routing::get;
+use bytes::Bytes;
+use futures::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, service::Routes};
+
+use super::{
+    error::status,
+    items::{self, KeysOf, Target},
+    streams::{self, Ask},
+    subscribe, tables,
+};
+use crate::{
+    catalog::{StreamStatus, Table, TableStatus},
+    model::{AttributeName, KeyAttribute, KeySchema, KeyType, StreamViewType, limits::REQUEST_BYTES_MAX},
+    node::{Error, Node, Role},
+    partition::{Condition, Returns},
+    rpc::{
+        item::Item,
+        wire::{
+            DESCRIPTORS,
+            v1::{self, cluster_server, items_server, streams_server, tables_server},
+        },
+    },
+    stream::{EventName, Record, StreamArn, table_arn},
+};
+
+/// Answers of one call at most, bytes.
+const RESPONSE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Everything a node answers its clients.
+pub async fn routes(node: Node) -> Result<Routes, tonic_reflection::server::Error> {
+    let face = Face { node: node.clone() };
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<items_server::ItemsServer<Face>>().await;
+    health.set_serving::<tables_server::TablesServer<Face>>().await;
+    health.set_serving::<streams_server::StreamsServer<Face>>().await;
+    health.set_serving::<cluster_server::ClusterServer<Face>>().await;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    // A little more than the largest request, so that one above the limit gets the operation's own error.
+    let request_bytes = REQUEST_BYTES_MAX + 64 * 1024;
+    macro_rules! service {
+        ($server:ty) => {
+            <$server>::new(face.clone())
+                .max_decoding_message_size(request_bytes)
+                .max_encoding_message_size(RESPONSE_BYTES_MAX)
+        };
+    }
+    let routes = Routes::new(health_service)
+        .add_service(reflection)
+        .add_service(service!(items_server::ItemsServer<Face>))
+        .add_service(service!(tables_server::TablesServer<Face>))
+        .add_service(service!(streams_server::StreamsServer<Face>))
+        .add_service(service!(cluster_server::ClusterServer<Face>));
+    let measured = node.clone();
+    let router = routes
+        .into_axum_router()
+        .route("/metrics", get(move || std::future::ready(measured.render_metrics())))
+        .route("/health", get(|| std::future::ready("ok\n")));
+    Ok(router.into())
+}
+
+/// The services.
+#[derive(Clone)]
+struct Face {
+    node: Node,
+}
+
+type Reply<T> = Result<Response<T>, Status>;
+
+fn reply<T>(result: Result<T, Error>) -> Reply<T> {
+    result.map(Response::new).map_err(|error| status(&error))
+}
+
+// ---- items
+
+fn item_in(item: Option<Item>, what: &str) -> Result<Item, Error> {
+    item.ok_or_else(|| Error::Invalid(format!("{what} is missing")))
+}
+
+fn key_in(key: Option<Item>) -> Result<crate::model::Item, Error> {
+    Ok(item_in(key, "key")?.decode()?)
+}
+
+fn condition_in(condition: i32) -> Result<Condition, Error> {
+    match v1::Condition::try_from(condition) {
+        Ok(v1::Condition::Unspecified) => Ok(Condition::None),
+        Ok(v1::Condition::Exists) => Ok(Condition::Exists),
+        Ok(v1::Condition::NotExists) => Ok(Condition::NotExists),
+        Err(_) => Err(Error::Invalid(format!("condition has no value {condition}"))),
+    }
+}
+
+fn returns_in(returns: i32) -> Result<Returns, Error> {
+    match v1::ReturnValues::try_from(returns) {
+        Ok(v1::ReturnValues::Unspecified) => Ok(Returns::Nothing),
+        Ok(v1::ReturnValues::AllOld) => Ok(Returns::AllOld),
+        Ok(v1::ReturnValues::AllNew) => Ok(Returns::AllNew),
+        Err(_) => Err(Error::Invalid(format!("return_values has no value {returns}"))),
+    }
+}
+
+fn items_out(items: Vec<Bytes>) -> Vec<Item> {
+    items.into_iter().map(Item::from_encoded).collect()
+}
+
+impl Face {
+    async fn put(&self, request: v1::PutItemRequest) -> Result<v1::PutItemResponse, Error> {
+        let target = Target::find(&self.node, &request.table_name)?;
+        let (item, encoded) = item_in(request.item, "item")?.canonical()?;
+        let condition = condition_in(request.condition)?;
+        let (group, write) = target.put(&item, encoded, condition, returns_in(request.return_values)?)?;
+        let answer = self.node.write(group, write).await?;
+        Ok(v1::PutItemResponse { attributes: answer.image.map(Item::from_encoded) })
+    }
+
+    async fn update(&self, request: v1::UpdateItemRequest) -> Result<v1::UpdateItemResponse, Error> {
+        let target = Target::find(&self.node, &request.table_name)?;
+        let key = key_in(request.key)?;
+        let set = request.set.map(|set| set.decode()).transpose()?.unwrap_or_default();
+        let remove = request.remove.iter().map(|name| AttributeName::parse(name));
+        let remove = remove.collect::<Result<_, _>>()?;
+        let (condition, returns) = (condition_in(request.condition)?, returns_in(request.return_values)?);
+        let (group, write) = target.update(&key, &set, remove, condition, returns)?;
+        let answer = self.node.write(group, write).await?;
+        Ok(v1::UpdateItemResponse { attributes: answer.image.map(Item::from_encoded) })
+    }
+
+    async fn delete(&self, request: v1::DeleteItemRequest) -> Result<v1::DeleteItemResponse, Error> {
+        let target = Target::find(&self.node, &request.table_name)?;
+        let key = key_in(request.key)?;
+        let (condition, returns) = (condition_in(request.condition)?, returns_in(request.return_values)?);
+        let (group, write) = target.delete(&key, condition, returns)?;
+        let answer = self.node.write(group, write).await?;
+        Ok(v1::DeleteItemResponse { attributes: answer.image.map(Item::from_encoded) })
+    }
+
+    async fn write_batch(
+        &self,
+        request: v1::BatchWriteItemRequest,
+    ) -> Result<v1::BatchWriteItemResponse, Error> {
+        use v1::write_request::Request;
+        let located = request.requests.iter().map(|one| {
+            let target = Target::find(&self.node, &one.table_name)?;
+            match &one.request {
+                Some(Request::Put(item)) => {
+                    let (item, encoded) = item.canonical()?;
+                    target.put(&item, encoded, Condition::None, Returns::Nothing)
+                }
+                Some(Request::Delete(key)) => {
+                    target.delete(&key.decode()?, Condition::None, Returns::Nothing)
+                }
+                None => Err(Error::Invalid("a request of a batch is neither a put nor a delete".to_owned())),
+            }
+        });
+        let writes = located.collect::<Result<Vec<_>, _>>()?;
+        let done = items::write_batch(&self.node, writes).await?;
+        let undone = request.requests.into_iter().zip(done).filter(|(_, done)| !done);
+        Ok(v1::BatchWriteItemResponse { unprocessed: undone.map(|(one, _)| one).collect() })
+    }
+
+    async fn get_batch(&self, request: v1::BatchGetItemRequest) -> Result<v1::BatchGetItemResponse, Error> {
+        let mut asked = Vec::new();
+        for keys in &request.requests {
+            let decoded = keys.keys.iter().map(|key| key.decode()).collect::<Result<_, _>>()?;
+            let table = keys.table_name.clone();
+            asked.push(KeysOf { table, keys: decoded, consistent: keys.consistent_read });
+        }
+        let found = items::get_batch(&self.node, &asked).await?;
+        let mut response = v1::BatchGetItemResponse::default();
+        for (keys, found) in request.requests.into_iter().zip(found) {
+            let v1::KeysOfTable { table_name, keys, consistent_read } = keys;
+            if !found.unread.is_empty() {
+                let unread = found.unread.iter().map(|at| keys[*at].clone()).collect();
+                let table_name = table_name.clone();
+                response.unprocessed.push(v1::KeysOfTable { table_name, keys: unread, consistent_read });
+            }
+            response.responses.push(v1::ItemsOfTable { table_name, items: items_out(found.items) });
+        }
+        Ok(response)
+    }
+
+    async fn scan_page(&self, request: v1::ScanRequest) -> Result<v1::ScanResponse, Error> {
+        let start = request.exclusive_start_key.map(|key| key.decode()).transpose()?;
+        let v1::ScanRequest { table_name, limit, consistent_read, .. } = request;
+        let page = items::scan(&self.node, &table_name, limit, start.as_ref(), consistent_read).await?;
+        let last_evaluated_key = page.last_key.as_ref().map(Item::encode);
+        Ok(v1::ScanResponse { items: items_out(page.items), last_evaluated_key })
+    }
+}
+
+#[tonic::async_trait]
+impl items_server::Items for Face {
+    async fn put_item(&self, request: Request<v1::PutItemRequest>) -> Reply<v1::PutItemResponse> {
+        reply(self.put(request.into_inner()).await)
+    }
+
+    async fn get_item(&self, request: Request<v1::GetItemRequest>) -> Reply<v1::GetItemResponse> {
+        let v1::GetItemRequest { table_name, key, consistent_read } = request.into_inner();
+        let key = key_in(key).map_err(|error| status(&error))?;
+        let item = items::get(&self.node, &table_name, &key, consistent_read).await;
+        reply(item.map(|item| v1::GetItemResponse { item: item.map(Item::from_encoded) }))
+    }
+
+    async fn update_item(&self, request: Request<v1::UpdateItemRequest>) -> Reply<v1::UpdateItemResponse> {
+        reply(self.update(request.into_inner()).await)
+    }
+
+    async fn delete_item(&self, request: Request<v1::DeleteItemRequest>) -> Reply<v1::DeleteItemResponse> {
+        reply(self.delete(request.into_inner()).await)
+    }
+
+    async fn batch_write_item(
+        &self,
+        request: Request<v1::BatchWriteItemRequest>,
+    ) -> Reply<v1::BatchWriteItemResponse> {
+        reply(self.write_batch(request.into_inner()).await)
+    }
+
+    async fn batch_get_item(
+        &self,
+        request: Request<v1::BatchGetItemRequest>,
+    ) -> Reply<v1::BatchGetItemResponse> {
+        reply(self.get_batch(request.into_inner()).await)
+    }
+
+    async fn scan(&self, request: Request<v1::ScanRequest>) -> Reply<v1::ScanResponse> {
+        reply(self.scan_page(request.into_inner()).await)
+    }
+}
+
+// ---- tables
+
+fn view_type_in(view_type: i32) -> Result<StreamViewType, Error> {
+    match v1::StreamViewType::try_from(view_type) {
+        Ok(v1::StreamViewType::KeysOnly) => Ok(StreamViewType::KeysOnly),
+        Ok(v1::StreamViewType::NewImage) => Ok(StreamViewType::NewImage),
+        Ok(v1::StreamViewType::OldImage) => Ok(StreamViewType::OldImage),
+        Ok(v1::StreamViewType::NewAndOldImages) => Ok(StreamViewType::NewAndOldImages),
+        Ok(v1::StreamViewType::Unspecified) => {
+            Err(Error::Invalid("a stream that is turned on needs a view_type".to_owned()))
+        }
+        Err(_) => Err(Error::Invalid(format!("view_type has no value {view_type}"))),
+    }
+}
+
+fn view_type_out(view_type: StreamViewType) -> v1::StreamViewType {
+    match view_type {
+        StreamViewType::KeysOnly => v1::StreamViewType::KeysOnly,
+        StreamViewType::NewImage => v1::StreamViewType::NewImage,
+        StreamViewType::OldImage => v1::StreamViewType::OldImage,
+        StreamViewType::NewAndOldImages => v1::StreamViewType::NewAndOldImages,
+    }
+}
+
+fn specification_in(specification: &v1::StreamSpecification) -> Result<Option<StreamViewType>, Error> {
+    if specification.enabled {
+        return view_type_in(specification.view_type).map(Some);
+    }
+    if specification.view_type != 0 {
+        return Err(Error::Invalid("view_type must not be given where a stream is turned off".to_owned()));
+    }
+    Ok(None)
+}
+
+fn key_attribute_in(key: v1::KeyAttribute) -> Result<KeyAttribute, Error> {
+    let kind = match v1::ScalarType::try_from(key.r#type) {
+        Ok(v1::ScalarType::S) => KeyType::S,
+        Ok(v1::ScalarType::N) => KeyType::N,
+        Ok(v1::ScalarType::B) => KeyType::B,
+        Ok(v1::ScalarType::Unspecified) | Err(_) => {
+            return Err(Error::Invalid(format!("the type of key attribute {} must be S, N or B", key.name)));
+        }
+    };
+    Ok(KeyAttribute { name: AttributeName::parse(&key.name)?, kind })
+}
+
+fn key_schema_in(schema: Option<v1::KeySchema>) -> Result<KeySchema, Error> {
+    let missing = || Error::Invalid("key_schema needs a partition_key".to_owned());
+    let schema = schema.ok_or_else(missing)?;
+    let partition = key_attribute_in(schema.partition_key.ok_or_else(missing)?)?;
+    Ok(KeySchema { partition, sort: schema.sort_key.map(key_attribute_in).transpose()? })
+}
+
+fn key_schema_out(schema: &KeySchema) -> v1::KeySchema {
+    let attribute = |key: &KeyAttribute| {
+        let kind = match key.kind {
+            KeyType::S => v1::ScalarType::S,
+            KeyType::N => v1::ScalarType::N,
+            KeyType::B => v1::ScalarType::B,
+        };
+        v1::KeyAttribute { name: key.name.to_string(), r#type: kind.into() }
+    };
+    v1::KeySchema {
+        partition_key: Some(attribute(&schema.partition)),
+        sort_key: schema.sort.as_ref().map(attribute),
+    }
+}
+
+fn table_out(node: &Node, table: &Table) -> v1::TableDescription {
+    let catalog = node.catalog();
+    let status = match catalog.status(table) {
+        TableStatus::Creating => v1::TableStatus::Creating,
+        TableStatus::Active => v1::TableStatus::Active,
+        TableStatus::Updating => v1::TableStatus::Updating,
+        TableStatus::Deleting => v1::TableStatus::Deleting,
+    };
+    let latest = table.latest_stream();
+    let arn = |stream_ms| StreamArn { table: table.name.clone(), stream_ms }.to_string();
+    let on = latest.filter(|stream| tables::is_on(table.stream_status(stream)));
+    let partitions = table.partitions.iter().filter_map(|group| catalog.partitions.get(group));
+    let partitions = partitions.map(|partition| {
+        let leader = node.leader(partition.group);
+        v1::Partition {
+            group_id: partition.group.0,
+            first_hash: partition.range.first,
+            last_hash: partition.range.last,
+            replicas: partition.replicas.iter().map(|node| node.0).collect(),
+            leader: leader.map_or(0, |leader| leader.0),
+            leader_address: leader.and_then(|leader| node.address_of(leader)).unwrap_or_default(),
+        }
+    });
+    v1::TableDescription {
+        table_name: table.name.to_string(),
+        table_id: format!("{}-{}", node.cluster_id(), table.id),
+        status: status.into(),
+        key_schema: Some(key_schema_out(&table.key_schema)),
+        created_ms: table.created_ms,
+        stream: on.map(|stream| v1::StreamSpecification {
+            enabled: true,
+            view_type: view_type_out(stream.view_type).into(),
+        }),
+        latest_stream_arn: latest.map(|stream| arn(stream.stream_ms)),
+        latest_stream_label: latest.map(|stream| crate::stream::label_of(stream.stream_ms)),
+        partitions: partitions.collect(),
+        retention_ms: table.retention_ms,
+        table_arn: table_arn(&table.name),
+    }
+}
+
+impl Face {
+    async fn create(&self, request: v1::CreateTableRequest) -> Result<v1::CreateTableResponse, Error> {
+        let new = tables::NewTable {
+            name: request.table_name,
+            key_schema: key_schema_in(request.key_schema)?,
+            stream: request.stream.as_ref().map(specification_in).transpose()?.flatten(),
+            partitions: request.partitions,
+            retention_ms: request.retention_ms,
+        };
+        let table = tables::create(&self.node, new).await?;
+        Ok(v1::CreateTableResponse { table: Some(table_out(&self.node, &table)) })
+    }
+
+    async fn update_stream(&self, request: v1::UpdateTableRequest) -> Result<v1::UpdateTableResponse, Error> {
+        let nothing = || Error::Invalid("an update needs a stream specification".to_owned());
+        let stream = specification_in(&request.stream.ok_or_else(nothing)?)?;
+        let table = tables::update_stream(&self.node, &request.table_name, stream).await?;
+        Ok(v1::UpdateTableResponse { table: Some(table_out(&self.node, &table)) })
+    }
+}
+
+#[tonic::async_trait]
+impl tables_server::Tables for Face {
+    async fn create_table(&self, request: Request<v1::CreateTableRequest>) -> Reply<v1::CreateTableResponse> {
+        reply(self.create(request.into_inner()).await)
+    }
+
+    async fn describe_table(
+        &self,
+        request: Request<v1::DescribeTableRequest>,
+    ) -> Reply<v1::DescribeTableResponse> {
+        let name = crate::model::TableName::parse(&request.get_ref().table_name).map_err(Error::from);
+        let table = name.and_then(|name| tables::find(&self.node, &name));
+        reply(table.map(|table| v1::DescribeTableResponse { table: Some(table_out(&self.node, &table)) }))
+    }
+
+    async fn list_tables(&self, request: Request<v1::ListTablesRequest>) -> Reply<v1::ListTablesResponse> {
+        let v1::ListTablesRequest { exclusive_start_table_name, limit } = request.into_inner();
+        let listed = tables::list(&self.node, exclusive_start_table_name.as_deref(), limit);
+        reply(listed.map(|(table_names, last_evaluated_table_name)| v1::ListTablesResponse {
+            table_names,
+            last_evaluated_table_name,
+        }))
+    }
+
+    async fn update_table(&self, request: Request<v1::UpdateTableRequest>) -> Reply<v1::UpdateTableResponse> {
+        reply(self.update_stream(request.into_inner()).await)
+    }
+
+    async fn delete_table(&self, request: Request<v1::DeleteTableRequest>) -> Reply<v1::DeleteTableResponse> {
+        let deleted = tables::delete(&self.node, &request.get_ref().table_name).await;
+        reply(deleted.map(|table| {
+            let table = v1::TableDescription {
+                status: v1::TableStatus::Deleting.into(),
+                ..table_out(&self.node, &table)
+            };
+            v1::DeleteTableResponse { table: Some(table) }
+        }))
+    }
+}
+
+// ---- streams
+
+/// A record as the wire has it.
+pub(super) fn record_out(record: &Record) -> v1::Record {
+    let event_name = match record.event_name {
+        EventName::Insert => v1::EventName::Insert,
+        EventName::Modify => v1::EventName::Modify,
+        EventName::Remove => v1::EventName::Remove,
+    };
+    v1::Record {
+        event_id: format!("{:032x}", record.event_id),
+        event_name: event_name.into(),
+        sequence_number: record.sequence_number.to_string(),
+        created_ms: record.created_ms,
+        keys: Some(Item::from_encoded(record.keys.clone())),
+        new_image: record.new_image.clone().map(Item::from_encoded),
+        old_image: record.old_image.clone().map(Item::from_encoded),
+        size_bytes: record.size_bytes as u64,
+    }
+}
+
+fn ask_in(request: &v1::GetShardIteratorRequest) -> Result<Ask<'_>, Error> {
+    use v1::ShardIteratorType::{AfterSequenceNumber, AtSequenceNumber, AtTimestamp, Latest, TrimHorizon};
+    let kind = v1::ShardIteratorType::try_from(request.r#type);
+    match (kind, request.sequence_number.as_deref(), request.timestamp_ms) {
+        (Ok(TrimHorizon), None, None) => Ok(Ask::TrimHorizon),
+        (Ok(Latest), None, None) => Ok(Ask::Latest),
+        (Ok(AtSequenceNumber), Some(number), None) => Ok(Ask::At(number)),
+        (Ok(AfterSequenceNumber), Some(number), None) => Ok(Ask::After(number)),
+        (Ok(AtTimestamp), None, Some(ms)) => Ok(Ask::Timestamp(ms)),
+        _ => Err(Error::Invalid(
+            "type must be TRIM_HORIZON or LATEST with neither sequence_number nor timestamp_ms, AT_ or \
+             AFTER_SEQUENCE_NUMBER with a sequence_number alone, or AT_TIMESTAMP with a timestamp_ms alone"
+                .to_owned(),
+        )),
+    }
+}
+
+impl Face {
+    fn describe(&self, request: &v1::DescribeStreamRequest) -> Result<v1::DescribeStreamResponse, Error> {
+        let start = request.exclusive_start_shard_id.as_deref();
+        let (stream, last) = streams::describe(&self.node, &request.stream_arn, request.limit, start)?;
+        let status = match stream.status {
+            StreamStatus::Enabling => v1::StreamStatus::Enabling,
+            StreamStatus::Enabled => v1::StreamStatus::Enabled,
+            StreamStatus::Disabling => v1::StreamStatus::Disabling,
+            StreamStatus::Disabled => v1::StreamStatus::Disabled,
+        };
+        let shards = stream.shards.iter().map(|shard| v1::Shard {
+            shard_id: shard.id.to_string(),
+            starting_sequence_number: shard.starting.to_string(),
+            ending_sequence_number: shard.ending.map(|number| number.to_string()),
+            parent_shard_id: shard.parent.map(|parent| parent.to_string()),
+        });
+        Ok(v1::DescribeStreamResponse {
+            stream_arn: stream.arn.to_string(),
+            stream_label: crate::stream::label_of(stream.arn.stream_ms),
+            status: status.into(),
+            view_type: view_type_out(stream.view_type).into(),
+            created_ms: stream.arn.stream_ms,
+            table_name: stream.arn.table.to_string(),
+            key_schema: Some(key_schema_out(&stream.key_schema)),
+            shards: shards.collect(),
+            last_evaluated_shard_id: last.map(|shard| shard.to_string()),
+        })
+    }
+
+    async fn begin(&self, request: v1::SubscribeRequest) -> Result<ReceiverStream<Pushed>, Error> {
+        let arn = match (request.stream_arn.as_str(), request.table_name.as_str()) {
+            (arn, "") => streams::arn(arn)?,
+            ("", name) => {
+                let name = crate::model::TableName::parse(name)?;
+                let table = tables::find(&self.node, &name)?;
+                let none =
+                    || Error::NotFound(format!("Requested resource not found: Table {name} has no stream"));
+                let stream_ms = table.latest_stream().ok_or_else(none)?.stream_ms;
+                StreamArn { table: name, stream_ms }
+            }
+            _ => return Err(Error::Invalid("give either stream_arn or table_name".to_owned())),
+        };
+        let start = v1::ShardIteratorType::try_from(request.start).unwrap_or_default();
+        let from = subscribe::From { start, timestamp_ms: request.timestamp_ms, resume: request.resume };
+        Ok(ReceiverStream::new(subscribe::subscribe(&self.node, arn, from).await?))
+    }
+}
+
+type Pushed = Result<v1::SubscribeResponse, Status>;
+
+#[tonic::async_trait]
+impl streams_server::Streams for Face {
+    type SubscribeStream = Pin<Box<dyn Stream<Item = Pushed> + Send>>;
+
+    async fn list_streams(&self, request: Request<v1::ListStreamsRequest>) -> Reply<v1::ListStreamsResponse> {
+        let v1::ListStreamsRequest { table_name, limit, exclusive_start_stream_arn } = request.into_inner();
+        let listed = streams::list(&self.node, &table_name, limit, exclusive_start_stream_arn.as_deref());
+        reply(listed.map(|(arns, last_evaluated_stream_arn)| {
+            v1::ListStreamsResponse {
+                streams: arns
+                    .into_iter()
+                    .map(|arn| v1::StreamSummary {
+                        stream_arn: arn.to_string(),
+                        table_name: arn.table.to_string(),
+                        stream_label: crate::stream::label_of(arn.stream_ms),
+                    })
+                    .collect(),
+                last_evaluated_stream_arn,
+            }
+        }))
+    }
+
+    async fn describe_stream(
+        &self,
+        request: Request<v1::DescribeStreamRequest>,
+    ) -> Reply<v1::DescribeStreamResponse> {
+        reply(self.describe(request.get_ref()))
+    }
+
+    async fn get_shard_iterator(
+        &self,
+        request: Request<v1::GetShardIteratorRequest>,
+    ) -> Reply<v1::GetShardIteratorResponse> {
+        let request = request.into_inner();
+        let ask = ask_in(&request).map_err(|error| status(&error))?;
+        let iterator = streams::iterator(&self.node, &request.stream_arn, &request.shard_id, ask).await;
+        reply(iterator.map(|shard_iterator| v1::GetShardIteratorResponse { shard_iterator }))
+    }
+
+    async fn get_records(&self, request: Request<v1::GetRecordsRequest>) -> Reply<v1::GetRecordsResponse> {
+        let v1::GetRecordsRequest { shard_iterator, limit } = request.into_inner();
+        let page = streams::records(&self.node, &shard_iterator, limit).await;
+        reply(page.map(|(page, next_shard_iterator)| v1::GetRecordsResponse {
+            records: page.records.iter().map(record_out).collect(),
+            next_shard_iterator,
+        }))
+    }
+
+    async fn subscribe(&self, request: Request<v1::SubscribeRequest>) -> Reply<Self::SubscribeStream> {
+        let pushed = self.begin(request.into_inner()).await;
+        reply(pushed.map(|pushed| Box::pin(pushed) as Self::SubscribeStream))
+    }
+}
+
+// ---- cluster
+
+#[tonic::async_trait]
+impl cluster_server::Cluster for Face {
+    async fn get_cluster_status(
+        &self,
+        _: Request<v1::GetClusterStatusRequest>,
+    ) -> Reply<v1::GetClusterStatusResponse> {
+        let node = &self.node;
+        let nodes = node.node_views().into_iter().map(|view| v1::NodeStatus {
+            node_id: view.node.0,
+            address: view.address,
+            zone: view.zone,
+            alive: view.alive,
+            leads: u32::try_from(view.leads).unwrap_or(u32::MAX),
+            replicas: u32::try_from(view.replicas).unwrap_or(u32::MAX),
+            clock_offset_ms: view.clock_offset_ms,
+        });
+        let replicas = node.replica_views().into_iter().map(|view| v1::ReplicaStatus {
+            group_id: view.group.0,
+            table_name: view.table.map(|table| table.to_string()).unwrap_or_default(),
+            role: role_out(view.role).to_owned(),
+            term: view.term,
+            last_index: view.last_index,
+            applied_index: view.applied_index,
+            floor_index: view.floor_index,
+            trim_index: view.trim_index,
+            leader: view.leader.map_or(0, |leader| leader.0),
+        });
+        let (log_plain_bytes, log_stream_bytes) = node.log_bytes();
+        Ok(Response::new(v1::GetClusterStatusResponse {
+            cluster_id: node.cluster_id().to_owned(),
+            node_id: node.id().0,
+            catalog_leader: node.catalog_leader_id().map_or(0, |leader| leader.0),
+            nodes: nodes.collect(),
+            replicas: replicas.collect(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            log_plain_bytes,
+            log_stream_bytes,
+        }))
+    }
+}
+
+fn role_out(role: Role) -> &'static str {
+    match role {
+        Role::Leader => "leader",
+        Role::Follower => "follower",
+        Role::Candidate => "candidate",
+        Role::Learner => "learner",
+        Role::Stopped => "stopped",
+    }
+}

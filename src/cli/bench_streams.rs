@@ -1,0 +1,213 @@
+//! Reading streams under measurement: how fast a whole one can be read, and how soon a change arrives.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde_json::json;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::bench::{Arguments, run_plan};
+use super::bench_clients::{Plan, Tally, latencies, record};
+use super::bench_report::{Measured, Moment, Report};
+use super::bench_requests::{VALUE_NAME, read_stamp};
+use super::output::{print_json, print_line, progress};
+use super::{Error, Output};
+use crate::client::{self, Client, Start, Stream, Subscription, Table};
+use crate::model::AttributeValue;
+use crate::rpc::wire::v1;
+
+/// A shard is read to its end after so many empty pages.
+const EMPTY_PAGES: u32 = 3;
+
+/// Silence after which a subscription counts as read to its end.
+const IDLE: Duration = Duration::from_secs(3);
+
+/// How long subscribers wait for the records of the last writes.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Records and their bytes by DynamoDB's rules.
+#[derive(Clone, Copy, Debug, Default)]
+struct Volume {
+    records: u64,
+    bytes: u64,
+}
+
+impl Volume {
+    fn add(&mut self, records: &[v1::Record]) {
+        self.records += records.len() as u64;
+        self.bytes += records.iter().map(|record| record.size_bytes).sum::<u64>();
+    }
+}
+
+/// Reads a stream from its start, again and again for the duration, first by Subscribe, then by GetRecords.
+pub(super) async fn tail(
+    output: Output,
+    client: &Client,
+    table: &Table,
+    name: &str,
+    arguments: &Arguments,
+) -> Result<(), Error> {
+    let arn = stream_arn(table)?;
+    let stream = client.describe_stream(arn).await?;
+    let bar = progress(output, 0, "{spinner} {msg} {pos} records");
+    let mut documents = Vec::new();
+    for way in ["subscribe", "getRecords"] {
+        bar.set_message(way);
+        let begun = Instant::now();
+        let before = Moment::now(&arguments.server_pids);
+        let mut volume = Volume::default();
+        let mut passes = 0u64;
+        while passes == 0 || begun.elapsed() < arguments.duration {
+            let one = match way {
+                "subscribe" => read_by_subscribe(client, &stream).await?,
+                _ => read_by_get_records(client, &stream).await?,
+            };
+            volume.records += one.records;
+            volume.bytes += one.bytes;
+            passes += 1;
+            bar.set_position(volume.records);
+        }
+        let tally = Tally { calls: passes, items: volume.records, bytes: volume.bytes, ..Tally::new() };
+        let (seconds, after) = (begun.elapsed().as_secs_f64(), Moment::now(&arguments.server_pids));
+        documents.push((way, Measured { tally, seconds, before, after, delivery: None }));
+    }
+    bar.finish_and_clear();
+    let report = Report::new(name, table, arguments);
+    if output == Output::Json {
+        let documents = documents.iter().map(|(way, measured)| {
+            let mut document = report.to_json(measured);
+            document["way"] = json!(way);
+            document
+        });
+        return Ok(print_json(&documents.collect())?);
+    }
+    for (way, measured) in &documents {
+        print_line(&format!(
+            "{way} (calls are passes over {} shards, items are records)",
+            stream.shards.len()
+        ))?;
+        report.print(output, measured)?;
+    }
+    Ok(())
+}
+
+fn stream_arn(table: &Table) -> Result<&str, Error> {
+    let none = || Error::Invalid(format!("table {} has no stream", table.name));
+    table.latest_stream_arn.as_deref().ok_or_else(none)
+}
+
+async fn read_by_subscribe(client: &Client, stream: &Stream) -> Result<Volume, Error> {
+    let mut subscription = client.subscribe(&stream.arn, Start::TrimHorizon, BTreeMap::new()).await?;
+    let mut volume = Volume::default();
+    while !subscription.caught_up() {
+        match tokio::time::timeout(IDLE, subscription.next_undecoded()).await {
+            Ok(Ok(Some(response))) => volume.add(&response.records),
+            Ok(Ok(None)) => break,
+            Ok(Err(error)) => return Err(error.into()),
+            Err(_) => {
+                let message = format!("the subscription fell silent after {} records", volume.records);
+                return Err(Error::Negative(message));
+            }
+        }
+    }
+    Ok(volume)
+}
+
+async fn read_by_get_records(client: &Client, stream: &Stream) -> Result<Volume, Error> {
+    let shards = stream.shards.iter().map(|shard| read_shard(client, &stream.arn, &shard.id));
+    let volumes = futures::future::try_join_all(shards).await?;
+    let sum = |sum: Volume, each: &Volume| Volume {
+        records: sum.records + each.records,
+        bytes: sum.bytes + each.bytes,
+    };
+    Ok(volumes.iter().fold(Volume::default(), sum))
+}
+
+async fn read_shard(client: &Client, arn: &str, shard_id: &str) -> Result<Volume, Error> {
+    let mut iterator = client.shard_iterator(arn, shard_id, &Start::TrimHorizon).await?;
+    let mut volume = Volume::default();
+    let mut empty = 0;
+    while empty < EMPTY_PAGES {
+        let page = client.get_records_undecoded(&iterator, 0).await?;
+        volume.add(&page.records);
+        empty = if page.records.is_empty() { empty + 1 } else { 0 };
+        match page.next_shard_iterator {
+            Some(next) => iterator = next,
+            None => break,
+        }
+    }
+    Ok(volume)
+}
+
+/// Runs writers whose values begin with the time, and subscribers that compare it with theirs.
+pub(super) async fn latency(
+    output: Output,
+    mut plan: Plan,
+    table: &Table,
+    arguments: &Arguments,
+) -> Result<Measured, Error> {
+    let arn = stream_arn(table)?;
+    let mut subscriptions = Vec::new();
+    for _ in 0..arguments.subscribers {
+        subscriptions.push(plan.client.subscribe(arn, Start::Latest, BTreeMap::new()).await?);
+    }
+    // Opening them took its time.
+    plan.start = Instant::now();
+    plan.measure_from = plan.start + arguments.warm_up;
+    plan.until = plan.measure_from + arguments.duration;
+    let mut subscribers = JoinSet::new();
+    for subscription in subscriptions {
+        subscribers.spawn(receive(subscription, plan.start, plan.measure_from, plan.until));
+    }
+    let mut measured = run_plan(output, plan, arguments).await?;
+    let mut delivery = latencies();
+    while let Some(received) = subscribers.join_next().await {
+        let received = received.expect("a subscriber does not panic and is not cancelled")?;
+        delivery.add(&received).expect("all have the same bounds");
+    }
+    measured.delivery = Some(delivery);
+    Ok(measured)
+}
+
+/// Takes the time from write to arrival of each record written while measuring.
+async fn receive(
+    mut subscription: Subscription,
+    start: Instant,
+    from: Instant,
+    until: Instant,
+) -> Result<Histogram<u32>, client::Error> {
+    let mut delivery = latencies();
+    let mut missing = 0u64;
+    loop {
+        let next = tokio::time::timeout_at(until + LINGER, subscription.next_undecoded()).await;
+        let response = match next {
+            Ok(Ok(Some(response))) => response,
+            Ok(Ok(None)) | Err(_) => break,
+            Ok(Err(error)) => return Err(error),
+        };
+        let now = Instant::now();
+        for each in &response.records {
+            let Some(written) = written(each).map(|nanoseconds| start + Duration::from_nanos(nanoseconds))
+            else {
+                missing += 1;
+                continue;
+            };
+            if from <= written && written < until {
+                record(&mut delivery, now.saturating_duration_since(written));
+            }
+        }
+    }
+    if missing > 0 {
+        eprintln!("{missing} records had no time in them: does the stream carry new images?");
+    }
+    Ok(delivery)
+}
+
+/// Nanoseconds from the start of the run to the write of a record, as its value says.
+fn written(record: &v1::Record) -> Option<u64> {
+    let item = record.new_image.as_ref()?.decode().ok()?;
+    let AttributeValue::S(text) = item.get(VALUE_NAME)? else { return None };
+    read_stamp(text)
+}

@@ -1,0 +1,52 @@
+//! Where things live and move: a node, its replicas, and the way of an operation to the replica that can do it.
+//!
+//! ```text
+//!   api ──► router: key → partition → leader here? ──no──► the same operation, on the leader's node (service)
+//!                         │ yes
+//!                         ▼
+//!           replica loop: drain queue → evaluate over items + overlay → one entry → propose, fenced by term
+//!                         │                                                  │ applied
+//!                         └── unchanged, rejected: answered when their ◄─────┘ answers, in order
+//!                             premises are committed
+//!           reader: iterator → log range ≤ applied → records
+//!           trimmer, controller, reconciler: background, per node
+//! ```
+//!
+//! Invariants:
+//! - One task owns a replica's writes (`replica`): overlay, batch, answers. Others send to its bounded queue; when
+//!   that is full a write is refused at once ([`Error::Overloaded`]), which costs nothing and changed nothing.
+//! - What was refused before it reached the log is *unavailable*; what got there and was not seen applied is *unknown*.
+//!   The router repeats the first kind within the deadline, never the second.
+//! - Every task has a name and an owner (`tasks`); a panic in one stops the node.
+//! - The world is reached only through [`Environment`].
+//!
+//! Deliberately absent: wire encodings of the public API (that is `api`), and any knowledge of items' contents.
+
+mod cluster;
+mod controller;
+mod environment;
+mod error;
+mod handle;
+mod identity;
+mod metrics;
+mod operation;
+mod reader;
+mod reconcile;
+mod replica;
+mod reporter;
+mod router;
+mod service;
+mod snapshots;
+mod start;
+mod streams;
+mod tasks;
+mod trimmer;
+
+pub use crate::raft::Role;
+pub use environment::{Environment, Listen, Listening, OpenStores, Stores, Work};
+pub use error::Error;
+pub use handle::{Node, NodeView, ReplicaView};
+pub use metrics::Metrics;
+pub use operation::{Answer, RecordsPage};
+pub use start::{Settings, StartError, Starting, start};
+pub use streams::{ShardView, StreamView};

@@ -1,0 +1,124 @@
+//! What one node asks another to do for it with a group: the same operations it would do itself.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use crate::{
+    catalog::{Command, Outcome},
+    model::id::GroupId,
+    partition::{Page, Write},
+    stream::{Cursor, Start},
+};
+
+/// The answer of a write that succeeded, whether or not it changed something.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The image asked for, encoded.
+    pub image: Option<Bytes>,
+}
+
+/// An operation on a group.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Operation {
+    /// Writes, each on its own; done by the leader.
+    Write(Vec<Write>),
+    /// Items by stored key; done by the leader if `consistent`, else by any replica.
+    Get { keys: Vec<Bytes>, consistent: bool },
+    /// A page of items.
+    Scan { after: Option<Bytes>, items_max: usize, bytes_max: usize, consistent: bool },
+    /// Where a reader of a shard starts.
+    Locate { stream_ms: u64, start: Start },
+    /// Records of a shard; done by any replica.
+    Records(RecordsRequest),
+    /// A command for the catalog; done by its leader.
+    Command(Command),
+}
+
+/// Asks for records of a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RecordsRequest {
+    /// The partition.
+    pub group: GroupId,
+    /// The stream.
+    pub stream_ms: u64,
+    /// Where to read; `None`: at the trim horizon.
+    pub cursor: Option<Cursor>,
+    /// At most so many records.
+    pub records_max: usize,
+    /// At most about so many bytes.
+    pub bytes_max: usize,
+    /// How long to wait for the first record, milliseconds.
+    pub wait_ms: u64,
+}
+
+/// Records of a shard, as logged (images encoded).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Changes {
+    /// The changes.
+    pub changes: Vec<LoggedChange>,
+    /// Where to go on; `None`: the shard is closed and this was the last of it.
+    pub next: Option<Cursor>,
+}
+
+/// A change with its place and time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct LoggedChange {
+    pub index: u64,
+    pub ordinal: u32,
+    pub now_ms: u64,
+    /// The stored key.
+    pub key: Bytes,
+    pub existed: bool,
+    pub old: Option<Bytes>,
+    pub new: Option<Bytes>,
+}
+
+/// A page of records.
+#[derive(Clone, Debug)]
+pub struct RecordsPage {
+    /// The records.
+    pub records: Vec<crate::stream::Record>,
+    /// Where to go on; `None`: the shard is closed and this was the last of it.
+    pub next: Option<Cursor>,
+}
+
+/// What an operation came to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Done {
+    Write(Vec<Result<Answer, Error>>),
+    Get(Vec<Option<Bytes>>),
+    Scan(WirePage),
+    Locate(Cursor),
+    Records(Changes),
+    /// With the index of the command's entry.
+    Command(Outcome, u64),
+}
+
+/// A page as it travels.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct WirePage {
+    pub items: Vec<Bytes>,
+    pub last_key: Option<Bytes>,
+    pub bytes: usize,
+}
+
+impl From<Page> for WirePage {
+    fn from(page: Page) -> Self {
+        Self { items: page.items, last_key: page.last_key, bytes: page.bytes }
+    }
+}
+
+impl From<WirePage> for Page {
+    fn from(page: WirePage) -> Self {
+        Self { items: page.items, last_key: page.last_key, bytes: page.bytes }
+    }
+}
+
+pub(super) fn encode<T: Serialize>(value: &T) -> Bytes {
+    postcard::to_allocvec(value).expect("operations and their results serialize").into()
+}
+
+pub(super) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
+    postcard::from_bytes(bytes).ok()
+}

@@ -1,0 +1,172 @@
+//! Makes the replicas on this node those the catalog wants here.
+
+use std::{io, sync::PoisonError, time::Duration};
+
+use super::{
+    Node,
+    replica::{Context, ReplicaLoop},
+};
+use crate::{
+    catalog::{Catalog, Partition},
+    log::Log,
+    model::{
+        HashRange,
+        id::{GroupId, TableId},
+    },
+    partition,
+    raft::{Group, LogStore, Machine, Options, PartitionMachine, Start},
+};
+
+/// How long the replicas that should not lead wait for the one that should before they found the group themselves.
+const FOUND_LATE: Duration = Duration::from_secs(3);
+
+/// Follows the catalog.
+pub(super) async fn run(node: Node, options: Options) {
+    let mut catalog = node.shared.catalog.clone();
+    loop {
+        let now = catalog.borrow_and_update().clone();
+        connect(&node, &now);
+        for partition in now.partitions.values() {
+            let here = partition.replicas.contains(&node.id());
+            if here
+                && node.replica(partition.group).is_none()
+                && let Err(error) = begin(&node, &now, partition, options).await
+            {
+                return node
+                    .shared
+                    .tasks
+                    .fail(format!("replica {} does not start: {error}", partition.group));
+            }
+        }
+        forget(&node, &now).await;
+        if catalog.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Knows where every node is.
+fn connect(node: &Node, catalog: &Catalog) {
+    for member in catalog.nodes.values() {
+        if let Some(connection) = node.shared.peers.set_address(member.id, &member.address) {
+            node.shared.tasks.spawn("connection", connection);
+        }
+    }
+}
+
+/// Starts a replica.
+async fn begin(node: &Node, catalog: &Catalog, partition: &Partition, options: Options) -> io::Result<()> {
+    let shared = &node.shared;
+    let group = partition.group;
+    let (log_store, durable) = LogStore::new(shared.log.clone(), group);
+    let place = (partition.table, partition.range);
+    let opened = PartitionMachine::open(group, place, shared.items.clone(), shared.log.clone(), durable);
+    let (mut machine, published) = opened?;
+    if machine.is_lost() {
+        rebuild(node, partition, &mut machine).await?;
+    }
+    let start = Start {
+        group,
+        peers: shared.peers.clone(),
+        log_store,
+        machine: Machine::Partition(machine),
+        options,
+    };
+    let member = Group::start(start).await?;
+    found(node, &member, partition).await;
+    let context = Context {
+        node: node.id(),
+        environment: shared.environment.clone(),
+        items: shared.items.clone(),
+        log: shared.log.clone(),
+        catalog: shared.catalog.clone(),
+        reporter: shared.reporter.clone(),
+        metrics: shared.metrics.clone(),
+    };
+    let (replica_loop, replica) = ReplicaLoop::new(context, place, member, published);
+    let name = catalog.tables.get(&partition.table).map(|table| table.name.as_str());
+    tracing::info!(group = group.0, table = name, "replica started");
+    shared.replicas.write().unwrap_or_else(PoisonError::into_inner).insert(group, replica.into());
+    shared.tasks.spawn("replica", replica_loop.run());
+    Ok(())
+}
+
+/// Founds a group that is new: the replica that should lead it at once, the others if that one does not.
+async fn found(node: &Node, member: &Group, partition: &Partition) {
+    let founders: Vec<_> = partition.replicas.iter().copied().take(partition.founders).collect();
+    if !founders.contains(&node.id()) {
+        return;
+    }
+    if founders.len() == 1 && member.is_founded().await {
+        let status = member.status();
+        if status.voters.len() == 1 {
+            member.stand().await;
+        }
+        return;
+    }
+    if founders.first() == Some(&node.id()) {
+        return member.found(founders).await;
+    }
+    let member = member.clone();
+    node.shared.tasks.spawn("found", async move {
+        tokio::time::sleep(FOUND_LATE).await;
+        if !member.is_founded().await {
+            member.found(founders).await;
+        }
+    });
+}
+
+/// Gets the items of a replica whose store was lost from another one, before it takes part again.
+async fn rebuild(node: &Node, partition: &Partition, machine: &mut PartitionMachine) -> io::Result<()> {
+    let others: Vec<_> = partition.replicas.iter().copied().filter(|other| *other != node.id()).collect();
+    if others.is_empty() {
+        return Err(io::Error::other("its items are lost, and there is no other replica to get them from"));
+    }
+    tracing::warn!(group = partition.group.0, "the items are lost: they are rebuilt from another replica");
+    loop {
+        for other in &others {
+            match node.pull_snapshot(partition.group, *other).await {
+                Ok(spool) => return machine.rebuild(&spool),
+                Err(error) => tracing::debug!(%error, "no snapshot yet"),
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// Stops and deletes replicas of groups that are gone.
+async fn forget(node: &Node, catalog: &Catalog) {
+    let shared = &node.shared;
+    let is_gone = |group: GroupId| {
+        group != GroupId::CATALOG && group.0 <= catalog.last_group && !catalog.partitions.contains_key(&group)
+    };
+    let running: Vec<_> = node.replicas().into_iter().filter(|replica| is_gone(replica.group.id())).collect();
+    for replica in running {
+        let group = replica.group.id();
+        shared.replicas.write().unwrap_or_else(PoisonError::into_inner).remove(&group);
+        replica.stop.send_replace(true);
+        replica.group.stop().await;
+        tracing::info!(group = group.0, "replica removed");
+        delete(node, group, replica.table, replica.range);
+    }
+    for group in shared.log.groups().into_iter().filter(|group| is_gone(*group)) {
+        remove_log(&shared.log, group);
+    }
+}
+
+fn delete(node: &Node, group: GroupId, table: TableId, range: HashRange) {
+    let (from, to) = partition::table_range(table, range);
+    if let Err(error) = node.shared.items.remove(group, &from, to.as_deref()) {
+        tracing::warn!(group = group.0, %error, "items of a removed replica stay behind");
+    }
+    remove_log(&node.shared.log, group);
+}
+
+fn remove_log(log: &Log, group: GroupId) {
+    let told = move |result: Result<(), crate::log::Error>| {
+        if let Err(error) = result {
+            tracing::warn!(group = group.0, %error, "the log of a removed replica stays behind");
+        }
+    };
+    log.remove(group, Box::new(told));
+}

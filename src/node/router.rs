@@ -1,0 +1,357 @@
+//! The way of an operation to the replica that can do it: here, or on another node.
+
+use std::{ops::Bound, time::Duration};
+
+use bytes::Bytes;
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    Answer, Error, Node,
+    operation::{Done, Operation, RecordsRequest, decode, encode},
+};
+use crate::{
+    catalog::{Catalog, Command, Outcome, Partition, Table},
+    model::id::{GroupId, NodeId},
+    partition::{self, Page, Write},
+    rpc::wire::peer::CallRequest,
+};
+
+/// How long an operation may take before it is given up.
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
+/// How long to wait before an operation that did not happen is tried again.
+const RETRY: Duration = Duration::from_millis(25);
+
+/// Which replica can do an operation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whom {
+    Leader,
+    Any,
+}
+
+impl Node {
+    /// The partition a stored key belongs to.
+    pub fn partition(catalog: &Catalog, table: &Table, stored_key: &[u8]) -> Result<GroupId, Error> {
+        partition_of(catalog, table, stored_key).map(|partition| partition.group)
+    }
+
+    /// Writes one item: it goes to the leader of its key's partition.
+    pub async fn write(&self, group: GroupId, write: Write) -> Result<Answer, Error> {
+        let started = Instant::now();
+        let result = self.write_to(group, write, started + DEADLINE).await;
+        self.shared.metrics.write(started.elapsed(), &result);
+        result
+    }
+
+    async fn write_to(&self, group: GroupId, write: Write, deadline: Instant) -> Result<Answer, Error> {
+        loop {
+            let attempt = match self.replica(group).filter(|replica| replica.serves()) {
+                Some(replica) => match replica.write(write.clone()) {
+                    // Queued: from here on its answer, or nothing, says whether it happened.
+                    Ok(answer) => match timeout_at(deadline, answer).await {
+                        Ok(Ok(result)) => result,
+                        Ok(Err(_)) | Err(_) => Err(Error::Unknown),
+                    },
+                    Err(error) => Err(error),
+                },
+                None => match self
+                    .forward(group, Whom::Leader, Operation::Write(vec![write.clone()]), deadline)
+                    .await
+                {
+                    Ok(Done::Write(mut results)) => results.pop().unwrap_or(Err(Error::Unknown)),
+                    Ok(_) => Err(Error::Unknown),
+                    Err(error) => Err(error),
+                },
+            };
+            match attempt {
+                Err(Error::Unavailable(_)) if Instant::now() + RETRY < deadline => {
+                    tokio::time::sleep(RETRY).await
+                }
+                answered => return answered,
+            }
+        }
+    }
+
+    /// Writes several items, each on its own; answers in their order. Those of one partition share an entry.
+    pub async fn write_many(&self, writes: Vec<(GroupId, Write)>) -> Vec<Result<Answer, Error>> {
+        let started = Instant::now();
+        let deadline = started + DEADLINE;
+        let results = futures::future::join_all(
+            writes.into_iter().map(|(group, write)| self.write_to(group, write, deadline)),
+        );
+        let results = results.await;
+        for result in &results {
+            self.shared.metrics.write(started.elapsed(), result);
+        }
+        results
+    }
+
+    /// Items by stored key, of one partition, in the order of the keys.
+    pub async fn get(
+        &self,
+        group: GroupId,
+        keys: Vec<Bytes>,
+        consistent: bool,
+    ) -> Result<Vec<Option<Bytes>>, Error> {
+        let started = Instant::now();
+        let whom = if consistent { Whom::Leader } else { Whom::Any };
+        let done = self.operate(group, whom, Operation::Get { keys, consistent }).await?;
+        self.shared.metrics.read(started.elapsed());
+        match done {
+            Done::Get(items) => Ok(items),
+            _ => Err(Error::Internal),
+        }
+    }
+
+    /// A page of one partition's items, behind a stored key.
+    pub async fn scan(
+        &self,
+        group: GroupId,
+        after: Option<Bytes>,
+        (items_max, bytes_max): (usize, usize),
+        consistent: bool,
+    ) -> Result<Page, Error> {
+        let whom = if consistent { Whom::Leader } else { Whom::Any };
+        let scan = Operation::Scan { after, items_max, bytes_max, consistent };
+        match self.operate(group, whom, scan).await? {
+            Done::Scan(page) => Ok(page.into()),
+            _ => Err(Error::Internal),
+        }
+    }
+
+    /// A command for the catalog.
+    pub async fn command(&self, command: Command) -> Result<Outcome, Error> {
+        // Commands say what they are made of, and those that change something twice are refused the second time.
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let attempt = match self.command_here(&command).await {
+                Err(Error::Unavailable(_)) => {
+                    let leader = self.catalog_leader().filter(|leader| *leader != self.id());
+                    match leader {
+                        Some(leader) => {
+                            match self
+                                .call(
+                                    leader,
+                                    GroupId::CATALOG,
+                                    &Operation::Command(command.clone()),
+                                    deadline,
+                                )
+                                .await
+                            {
+                                Ok(Done::Command(outcome, index)) => Ok((outcome, index)),
+                                Ok(_) => Err(Error::Internal),
+                                Err(error) => Err(error),
+                            }
+                        }
+                        None => Err(Error::no_leader()),
+                    }
+                }
+                answered => answered,
+            };
+            match attempt {
+                Err(Error::Unavailable(_)) if Instant::now() + RETRY < deadline => {
+                    tokio::time::sleep(RETRY).await
+                }
+                Ok((Outcome::Refused(refusal), _)) => return Err(refusal.into()),
+                Ok((outcome, index)) => {
+                    self.see(index).await;
+                    return Ok(outcome);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits, not for long, until this node's copy of the catalog holds an entry: whoever had something changed sees
+    /// it where he asked for it.
+    async fn see(&self, index: u64) {
+        let mut catalog = self.shared.catalog.clone();
+        let deadline = Instant::now() + Duration::from_secs(1);
+        loop {
+            catalog.mark_unchanged();
+            let applied = self.shared.catalog_group.status().applied;
+            if applied.is_some_and(|applied| applied.index >= index) || Instant::now() >= deadline {
+                return;
+            }
+            let _ = timeout_at(deadline.min(Instant::now() + RETRY), catalog.changed()).await;
+        }
+    }
+
+    async fn command_here(&self, command: &Command) -> Result<(Outcome, u64), Error> {
+        let group = &self.shared.catalog_group;
+        if group.leadership().led_term().is_none() {
+            return Err(Error::no_leader());
+        }
+        match group.command(crate::raft::CatalogMachine::encode(command)).await {
+            Ok((at, crate::raft::Outcome::Catalog(outcome))) => Ok((outcome, at.index)),
+            Ok((_, crate::raft::Outcome::Applied)) => Err(Error::Internal),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Does a reading operation here or elsewhere, again while that may help.
+    pub(super) async fn operate_on_any(&self, group: GroupId, operation: Operation) -> Result<Done, Error> {
+        self.operate(group, Whom::Any, operation).await
+    }
+
+    /// As [`operate_on_any`](Self::operate_on_any), on the leader.
+    pub(super) async fn operate_on_leader(
+        &self,
+        group: GroupId,
+        operation: Operation,
+    ) -> Result<Done, Error> {
+        self.operate(group, Whom::Leader, operation).await
+    }
+
+    async fn operate(&self, group: GroupId, whom: Whom, operation: Operation) -> Result<Done, Error> {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let here = self.replica(group).filter(|replica| {
+                replica.serves() || (whom == Whom::Any && replica.published.borrow().applied.is_some())
+            });
+            let attempt = match here {
+                Some(_) => match timeout_at(deadline, self.perform(group, operation.clone())).await {
+                    Ok(done) => done,
+                    Err(_) => Err(Error::no_leader()),
+                },
+                None => self.forward(group, whom, operation.clone(), deadline).await,
+            };
+            match attempt {
+                // A reading operation that is unknown has not changed anything either.
+                Err(Error::Unavailable(_) | Error::Unknown) if Instant::now() + RETRY < deadline => {
+                    tokio::time::sleep(RETRY).await;
+                }
+                Err(Error::Unknown) => return Err(Error::no_leader()),
+                answered => return answered,
+            }
+        }
+    }
+
+    async fn forward(
+        &self,
+        group: GroupId,
+        whom: Whom,
+        operation: Operation,
+        deadline: Instant,
+    ) -> Result<Done, Error> {
+        let catalog = self.catalog();
+        let leader = self.leader_of(&catalog, group).filter(|leader| *leader != self.id());
+        let replicas = catalog.partitions.get(&group).map(|partition| partition.replicas.clone());
+        let any = || {
+            let mut others = replicas.iter().flatten().copied();
+            others.find(|node| *node != self.id() && self.shared.peers.is_alive(*node))
+        };
+        let target = match whom {
+            Whom::Leader => leader,
+            Whom::Any => leader.filter(|leader| self.shared.peers.is_alive(*leader)).or_else(any),
+        };
+        let Some(target) = target else { return Err(Error::no_leader()) };
+        self.call(target, group, &operation, deadline).await
+    }
+
+    /// Asks another node to do an operation. A write whose connection broke is unknown; it is unavailable only if
+    /// the connection could not be made.
+    async fn call(
+        &self,
+        node: NodeId,
+        group: GroupId,
+        operation: &Operation,
+        deadline: Instant,
+    ) -> Result<Done, Error> {
+        if !self.shared.peers.is_alive(node) {
+            return Err(Error::no_leader());
+        }
+        let mut client = self.shared.peers.client(node).map_err(|_| Error::no_leader())?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let deadline_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        let request = CallRequest { group: group.0, operation: encode(operation), deadline_ms };
+        match timeout_at(deadline, client.call(request)).await {
+            Ok(Ok(response)) => {
+                let result: Option<Result<Done, Error>> = decode(&response.get_ref().result);
+                result.unwrap_or(Err(Error::Internal))
+            }
+            Ok(Err(_)) | Err(_) => Err(Error::Unknown),
+        }
+    }
+
+    /// Does an operation on this node's replica, once.
+    pub(super) async fn perform(&self, group: GroupId, operation: Operation) -> Result<Done, Error> {
+        if let Operation::Command(command) = &operation {
+            return self.command_here(command).await.map(|(outcome, index)| Done::Command(outcome, index));
+        }
+        let replica = self.replica(group).ok_or_else(Error::no_leader)?;
+        match operation {
+            Operation::Write(writes) => {
+                if !replica.serves() {
+                    return Err(Error::no_leader());
+                }
+                let queued: Vec<_> = writes.into_iter().map(|write| replica.write(write)).collect();
+                let mut results = Vec::with_capacity(queued.len());
+                for answer in queued {
+                    results.push(match answer {
+                        Ok(answer) => answer.await.unwrap_or(Err(Error::Unknown)),
+                        Err(error) => Err(error),
+                    });
+                }
+                Ok(Done::Write(results))
+            }
+            Operation::Get { keys, consistent } => {
+                self.confirm(&replica, consistent).await?;
+                let items = &*self.shared.items;
+                let found = keys.iter().map(|key| partition::get(items, key)).collect::<Result<_, _>>();
+                found.map(Done::Get).map_err(|error| Error::internal("an item could not be read", &error))
+            }
+            Operation::Scan { after, items_max, bytes_max, consistent } => {
+                self.confirm(&replica, consistent).await?;
+                let catalog = self.catalog();
+                let spec = catalog.partitions.get(&group).ok_or_else(Error::no_table)?;
+                let (from, to) = partition::table_range(spec.table, spec.range);
+                let from =
+                    after.as_ref().map_or(Bound::Included(&from[..]), |after| Bound::Excluded(&after[..]));
+                let page = partition::scan(&*self.shared.items, from, to.as_deref(), items_max, bytes_max);
+                page.map(|page| Done::Scan(page.into()))
+                    .map_err(|error| Error::internal("items could not be read", &error))
+            }
+            Operation::Locate { stream_ms, start } => {
+                self.locate_here(&replica, stream_ms, start).await.map(Done::Locate)
+            }
+            Operation::Records(request) => self.records_here(&replica, request).await.map(Done::Records),
+            Operation::Command(_) => Err(Error::Internal),
+        }
+    }
+
+    /// For a consistent operation: certainty that this replica leads and has applied everything acknowledged.
+    pub(super) async fn confirm(
+        &self,
+        replica: &super::replica::Replica,
+        consistent: bool,
+    ) -> Result<(), Error> {
+        if !consistent {
+            return Ok(());
+        }
+        if replica.serves() && replica.group.read_barrier().await && replica.serves() {
+            return Ok(());
+        }
+        Err(Error::no_leader())
+    }
+
+    pub(super) async fn records_anywhere(
+        &self,
+        request: RecordsRequest,
+    ) -> Result<super::operation::Changes, Error> {
+        match self.operate_on_any(request.group, Operation::Records(request)).await? {
+            Done::Records(changes) => Ok(changes),
+            _ => Err(Error::Internal),
+        }
+    }
+}
+
+/// The partition of a stored key.
+pub(super) fn partition_of<'a>(
+    catalog: &'a Catalog,
+    table: &Table,
+    stored_key: &[u8],
+) -> Result<&'a Partition, Error> {
+    let hash =
+        stored_key.get(8..16).and_then(|hash| hash.first_chunk()).map(|hash| u64::from_be_bytes(*hash));
+    hash.and_then(|hash| catalog.partition_of(table, hash)).ok_or(Error::Internal)
+}

@@ -1,0 +1,205 @@
+//! Streams as clients see them: listed, described, read.
+
+use std::sync::Arc;
+
+use super::{
+    Error, Node,
+    operation::{Done, LoggedChange, Operation, RecordsPage, RecordsRequest},
+};
+use crate::{
+    catalog::{Catalog, Partition, Stream, StreamStatus, Table},
+    model::{KeySchema, StreamViewType, limits::RECORDS_PER_PAGE_MAX},
+    stream::{Cursor, Projection, Record, SequenceNumber, ShardId, Start, StreamArn},
+};
+
+/// Bytes of images in a page of records, about (AWS: 1 MB).
+pub(super) const PAGE_BYTES: usize = 1024 * 1024;
+
+/// A stream and where to find it.
+#[derive(Clone, Debug)]
+pub struct StreamView {
+    /// Its ARN.
+    pub arn: StreamArn,
+    /// What it is doing.
+    pub status: StreamStatus,
+    /// What its records show.
+    pub view_type: StreamViewType,
+    /// The key of its table.
+    pub key_schema: KeySchema,
+    /// Its shards as far as they are open or closed already, by id.
+    pub shards: Vec<ShardView>,
+}
+
+/// A shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShardView {
+    /// Its id.
+    pub id: ShardId,
+    /// No record has a smaller sequence number.
+    pub starting: SequenceNumber,
+    /// Once it is closed: no record has a larger one.
+    pub ending: Option<SequenceNumber>,
+    /// The shard before it.
+    pub parent: Option<ShardId>,
+}
+
+/// A stream the catalog knows.
+struct Found {
+    catalog: Arc<Catalog>,
+    table: crate::model::id::TableId,
+    stream_ms: u64,
+}
+
+impl Found {
+    fn table(&self) -> &Table {
+        &self.catalog.tables[&self.table]
+    }
+
+    fn stream(&self) -> Result<&Stream, Error> {
+        self.table().stream(self.stream_ms).ok_or(Error::Internal)
+    }
+}
+
+impl Node {
+    fn find_stream(&self, arn: &StreamArn) -> Result<Found, Error> {
+        let catalog = self.catalog();
+        let table = catalog
+            .tables
+            .values()
+            .find(|table| table.name == arn.table && table.stream(arn.stream_ms).is_some())
+            .map(|table| table.id);
+        let missing = || Error::NotFound(format!("Requested resource not found: Stream: {arn} not found"));
+        let table = table.ok_or_else(missing)?;
+        Ok(Found { catalog, table, stream_ms: arn.stream_ms })
+    }
+
+    /// All streams, of one table or of all, sorted by ARN.
+    pub fn streams(&self, table: Option<&crate::model::TableName>) -> Vec<StreamArn> {
+        let catalog = self.catalog();
+        let tables =
+            catalog.tables.values().filter(|candidate| table.is_none_or(|name| candidate.name == *name));
+        let mut arns: Vec<_> = tables
+            .flat_map(|table| {
+                let arn =
+                    |stream: &Stream| StreamArn { table: table.name.clone(), stream_ms: stream.stream_ms };
+                table.streams.iter().map(arn)
+            })
+            .collect();
+        arns.sort_by_cached_key(ToString::to_string);
+        arns
+    }
+
+    /// A stream with all its shards.
+    pub fn stream(&self, arn: &StreamArn) -> Result<StreamView, Error> {
+        let found = self.find_stream(arn)?;
+        let (table, stream) = (found.table(), found.stream()?);
+        let mut shards = Vec::new();
+        for (group, shard) in &stream.shards {
+            let Some(partition) = found.catalog.partitions.get(group) else { continue };
+            let number = |index| SequenceNumber { generation: partition.generation, index, ordinal: 0 };
+            shards.push(ShardView {
+                id: ShardId { created_ms: stream.stream_ms, group: *group },
+                starting: number(shard.opened),
+                ending: shard.closed.map(number),
+                parent: None,
+            });
+        }
+        shards.sort_by_key(|shard| shard.id);
+        Ok(StreamView {
+            arn: arn.clone(),
+            status: table.stream_status(stream),
+            view_type: stream.view_type,
+            key_schema: table.key_schema.clone(),
+            shards,
+        })
+    }
+
+    /// The partition of a shard.
+    fn find_shard<'a>(found: &'a Found, shard: ShardId) -> Result<&'a Partition, Error> {
+        let missing = || Error::NotFound("Requested resource not found: Shard does not exist".to_owned());
+        let stream = found.stream()?;
+        if shard.created_ms != stream.stream_ms || !stream.shards.contains_key(&shard.group) {
+            return Err(missing());
+        }
+        found.catalog.partitions.get(&shard.group).ok_or_else(missing)
+    }
+
+    /// Where a reader of a shard starts: a cursor, or `None` for the trim horizon, wherever that is when it reads.
+    pub async fn locate(
+        &self,
+        arn: &StreamArn,
+        shard: ShardId,
+        start: Start,
+    ) -> Result<Option<Cursor>, Error> {
+        let found = self.find_stream(arn)?;
+        let group = Self::find_shard(&found, shard)?.group;
+        let stream_ms = arn.stream_ms;
+        match start {
+            Start::TrimHorizon => Ok(None),
+            Start::At(cursor) | Start::After(cursor) => {
+                let cursor = if matches!(start, Start::After(_)) { cursor.next() } else { cursor };
+                let probe = RecordsRequest {
+                    group,
+                    stream_ms,
+                    cursor: Some(cursor),
+                    records_max: 1,
+                    bytes_max: 1,
+                    wait_ms: 0,
+                };
+                self.records_anywhere(probe).await?;
+                Ok(Some(cursor))
+            }
+            Start::Latest | Start::Timestamp(_) => {
+                match self.operate_on_leader(group, Operation::Locate { stream_ms, start }).await? {
+                    Done::Locate(cursor) => Ok(Some(cursor)),
+                    _ => Err(Error::Internal),
+                }
+            }
+        }
+    }
+
+    /// The records of a shard at a cursor (`None`: the trim horizon); waits up to `wait_ms` for the first.
+    pub async fn records(
+        &self,
+        arn: &StreamArn,
+        shard: ShardId,
+        cursor: Option<Cursor>,
+        records_max: usize,
+        wait_ms: u64,
+    ) -> Result<RecordsPage, Error> {
+        let found = self.find_stream(arn)?;
+        let partition = Self::find_shard(&found, shard)?;
+        let request = RecordsRequest {
+            group: partition.group,
+            stream_ms: arn.stream_ms,
+            cursor,
+            records_max: records_max.min(RECORDS_PER_PAGE_MAX),
+            bytes_max: PAGE_BYTES,
+            wait_ms,
+        };
+        let page = match self.replica(partition.group) {
+            // A replica that has heard of the shard reads here; one that has not yet asks another.
+            Some(replica) if replica.published.borrow().shard(arn.stream_ms).is_some() => {
+                self.records_here(&replica, request).await?
+            }
+            _ => self.records_anywhere(request).await?,
+        };
+        let projection = Projection {
+            group: partition.group,
+            generation: partition.generation,
+            view_type: found.stream()?.view_type,
+            key_schema: found.table().key_schema.clone(),
+        };
+        let records: Result<Vec<Record>, _> =
+            page.changes.into_iter().map(|change| project(&projection, change)).collect();
+        let records = records.map_err(|error| Error::internal("a logged change does not decode", &error))?;
+        self.shared.metrics.records(&records);
+        Ok(RecordsPage { records, next: page.next })
+    }
+}
+
+fn project(projection: &Projection, change: LoggedChange) -> Result<Record, crate::model::Corrupt> {
+    let LoggedChange { index, ordinal, now_ms, key, existed, old, new } = change;
+    let item_key = key.get(8..).unwrap_or_default();
+    projection.record((index, ordinal), now_ms, item_key, existed, old, new)
+}
