@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, RwLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -136,6 +136,7 @@ pub struct Stats {
 /// Counters behind `Stats`.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
+    pub disk_low: AtomicBool,
     pub lanes: [(AtomicU64, AtomicU64); 2],
     pub tail_bytes: AtomicUsize,
     pub batches: AtomicU64,
@@ -295,6 +296,22 @@ impl Log {
         self.0.shared.queue.is_busy()
     }
 
+    /// Whether entries should not be brought here now: the disk is full, or was nearly so when it was last
+    /// [looked at](Self::look_at_disk).
+    pub fn is_full(&self) -> bool {
+        let shared = &self.0.shared;
+        shared.queue.is_refused() || shared.counters.disk_low.load(Ordering::Relaxed)
+    }
+
+    /// Looks how much room the disk has. To be called a few times a second, so that writes can be refused before an
+    /// append has to be: a refused append ends a Raft group, a refused write is tried again.
+    pub fn look_at_disk(&self) {
+        let shared = &self.0.shared;
+        let margin = shared.options.free_bytes_min.saturating_add(2 * shared.options.segment_bytes);
+        let low = shared.files.free_bytes(&shared.dir).is_ok_and(|free| free < margin);
+        shared.counters.disk_low.store(low, Ordering::Relaxed);
+    }
+
     /// Figures.
     pub fn stats(&self) -> Stats {
         let shared = &self.0.shared;
@@ -311,7 +328,7 @@ impl Log {
             groups: self.groups().len() as u64,
             tail_bytes: counters.tail_bytes.load(Ordering::Relaxed) as u64,
             queue_bytes: shared.queue.bytes() as u64,
-            full: shared.queue.is_refused(),
+            full: self.is_full(),
             batches: get(&counters.batches),
             frames: get(&counters.frames),
             bytes: get(&counters.bytes),

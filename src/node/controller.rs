@@ -45,6 +45,7 @@ pub(super) async fn run(node: Node) {
             changed = liveness.changed() => if changed.is_err() { return },
         }
         rounds += 1;
+        node.shared.log.look_at_disk();
         wake_orphans(&node);
         for replica in node.replicas() {
             if !replica.group.is_asleep() {

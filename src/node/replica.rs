@@ -32,7 +32,7 @@ use crate::{
 /// Writes that may wait for a replica; more are refused.
 pub(super) const QUEUE_WRITES_MAX: usize = 4096;
 /// Entries on their way through Raft at once.
-const IN_FLIGHT_MAX: usize = 2;
+const IN_FLIGHT_MAX: usize = 1;
 /// Writes taken from the queue at once.
 const DRAIN_MAX: usize = 512;
 
@@ -303,7 +303,7 @@ impl ReplicaLoop {
             self.propose_control(term, control, ignored, true).await;
         }
         while self.term == Some(term) && self.in_flight.len() < IN_FLIGHT_MAX && !self.backlog.is_empty() {
-            if self.context.log.stats().full {
+            if self.context.log.is_full() {
                 return self.refuse_all();
             }
             match self.backlog.front() {

@@ -43,7 +43,7 @@ impl PeerService {
         match body {
             Body::Ping(ping) => Answer::Now(Body::Ping(Ping { now_ms: node.now_ms(), echo_ms: ping.now_ms })),
             body => match node.group(GroupId(group)) {
-                Some(member) => member.handle(body, node.shared.log.stats().full),
+                Some(member) => member.handle(body, node.shared.log.is_full()),
                 None => Answer::Now(Body::Refused(Refused { reason: "the group is not here".to_owned() })),
             },
         }
