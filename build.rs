@@ -4,6 +4,7 @@ use std::{env, error::Error, fs, path::PathBuf};
 
 use prost::Message;
 
+#[expect(clippy::disallowed_methods, reason = "this is how cargo talks to a build script")]
 fn main() -> Result<(), Box<dyn Error>> {
     let files = [
         "proto/watertable/v1/cluster.proto",

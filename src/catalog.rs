@@ -15,6 +15,8 @@
 //!
 //! Deliberately absent: clocks (commands carry the time), IO, retries; and anything per item.
 
+#![warn(clippy::wildcard_enum_match_arm, reason = "a new variant is decided on wherever it matters")]
+
 mod command;
 mod placement;
 mod state;

@@ -94,4 +94,22 @@ mod tests {
         let config: Config = toml::from_str("listen = \"0.0.0.0:1\"").expect("known");
         assert_eq!(config, Config { listen: "0.0.0.0:1".to_owned(), ..Config::default() });
     }
+
+    #[test]
+    fn the_sample_shows_every_key_with_its_default() {
+        let sample = include_str!("../deploy/watertable.toml");
+        assert_eq!(toml::from_str::<Config>(sample).expect("the sample parses"), Config::default());
+        let keys: Vec<&str> = sample
+            .lines()
+            .filter_map(|line| line.strip_prefix('#').filter(|key| !key.starts_with(' ')))
+            .collect();
+        let shown: Config = toml::from_str(&keys.join("\n")).expect("the keys parse");
+        let (advertise, join) = (shown.advertise.clone(), shown.join.clone());
+        assert!(advertise.is_some() && !join.is_empty(), "an example of what has no default");
+        let expected = Config { advertise, join, ..Config::default() };
+        assert_eq!(shown, expected);
+        let all = toml::Table::try_from(&expected).expect("it is a table");
+        let named: toml::Table = toml::from_str(&keys.join("\n")).expect("the keys parse");
+        assert_eq!(named.keys().collect::<Vec<_>>(), all.keys().collect::<Vec<_>>());
+    }
 }

@@ -1,28 +1,33 @@
 //! Watertable: an open, self-hosted DynamoDB, tables whose every change surfaces in a stream.
+//!
+//! The map, from the ground up. A room imports what is above it in this list, never what is below.
+//! - [`model`]: nouns: values, items, keys, names, limits.
+//! - [`partition`]: what a write means: evaluate, entries, apply.
+//! - [`stream`]: what a stream is: shards, records, iterators, retention.
+//! - [`catalog`]: the cluster's own state machine: nodes, tables, placement.
+//! - [`log`]: the segmented log of all groups of a node.
+//! - [`storage`]: the stores of items, and of the catalog.
+//! - [`rpc`]: the wire: generated messages, connections between nodes.
+//! - [`raft`]: consensus: groups over log, storage and rpc.
+//! - [`node`]: a node: replicas, routing, reading, trimming.
+//! - [`api`]: the faces of a node.
+//! - [`client`]: the Rust client.
+//! - [`config`]: a node's configuration.
+//! - [`cli`]: the commands.
+//!
+//! To see how it works, follow a write down (`api::grpc`, `api::items`, `node::router`, `node::replica`, `raft::group`,
+//! `log::handle`), then its record up (`node::reader`, `stream::record`).
 
-/// Nouns: values, items, keys, names, limits.
-pub mod model;
-/// What a write means: evaluate, entries, apply.
-pub mod partition;
-/// What a stream is: shards, records, iterators, retention.
-pub mod stream;
-/// The cluster's own state machine: nodes, tables, placement.
-pub mod catalog;
-/// The segmented log of all groups of a node.
-pub mod log;
-/// The stores of items, and of the catalog.
-pub mod storage;
-/// The wire: generated messages, connections between nodes.
-pub mod rpc;
-/// Consensus: groups over log, storage and rpc.
-pub mod raft;
-/// A node: replicas, routing, reading, trimming.
-pub mod node;
-/// The faces of a node.
 pub mod api;
-/// The Rust client.
-pub mod client;
-/// A node's configuration.
-pub mod config;
-/// The commands.
+pub mod catalog;
 pub mod cli;
+pub mod client;
+pub mod config;
+pub mod log;
+pub mod model;
+pub mod node;
+pub mod partition;
+pub mod raft;
+pub mod rpc;
+pub mod storage;
+pub mod stream;

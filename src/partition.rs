@@ -24,6 +24,8 @@
 //!
 //! Deliberately absent: IO, clocks, async, Raft. `now` and the view are arguments.
 
+#![warn(clippy::wildcard_enum_match_arm, reason = "a new variant is decided on wherever it matters")]
+
 mod apply;
 pub mod entry;
 mod evaluate;
@@ -37,5 +39,5 @@ pub use entry::{Change, Control, Entry};
 pub use evaluate::{Error, Evaluated, Rejected, evaluate};
 pub use overlay::Overlay;
 pub use read::{Page, get, scan, stored_item};
-pub use view::{Batch, View};
+pub use view::{Batch, View, Visit};
 pub use write::{Action, Condition, Returns, Write, stored_key, table_range};

@@ -8,7 +8,7 @@
 //!   stream, matched by id. Pings on it tell which nodes are alive and how far their clocks are apart.
 //! - [`answer`] is the other end of such a stream.
 //!
-//! Every request has a deadline, chosen by the caller. The queue to a node is bounded ([`peers`]): when it is full,
+//! Every request has a deadline, chosen by the caller. The queue to a node is bounded (`peers`): when it is full,
 //! or while there is no connection, a request fails at once as [`Error::Unreachable`]; Raft retries by itself.
 //!
 //! Decision: a stream in each direction of a pair, each with its own requests, instead of one for both. It costs a

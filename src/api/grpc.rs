@@ -40,10 +40,11 @@ pub async fn routes(node: Node) -> Result<Routes, tonic_reflection::server::Erro
     health.set_serving::<tables_server::TablesServer<Face>>().await;
     health.set_serving::<streams_server::StreamsServer<Face>>().await;
     health.set_serving::<cluster_server::ClusterServer<Face>>().await;
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()?;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
     // A little more than the largest request, so that one above the limit gets the operation's own error.
     let request_bytes = REQUEST_BYTES_MAX + 64 * 1024;
     macro_rules! service {
@@ -54,7 +55,8 @@ pub async fn routes(node: Node) -> Result<Routes, tonic_reflection::server::Erro
         };
     }
     let routes = Routes::new(health_service)
-        .add_service(reflection)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?) // what many tools still ask for
         .add_service(service!(items_server::ItemsServer<Face>))
         .add_service(service!(tables_server::TablesServer<Face>))
         .add_service(service!(streams_server::StreamsServer<Face>))

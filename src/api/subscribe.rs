@@ -77,13 +77,16 @@ async fn follow(
     pages: mpsc::Sender<Result<v1::SubscribeResponse, Status>>,
 ) {
     let shard_id = shard.to_string();
+    let mut at_end = false; // and the subscriber has been told
     loop {
+        let wait_ms = if at_end { WAIT_MS } else { 0 };
         let read = tokio::select! {
-            read = node.records(&arn, shard, cursor, RECORDS_PER_PAGE_MAX, WAIT_MS) => read,
+            read = node.records(&arn, shard, cursor, RECORDS_PER_PAGE_MAX, wait_ms) => read,
             () = pages.closed() => return,
         };
         match read {
             Ok(page) => {
+                at_end = page.records.is_empty();
                 let shard_end = page.next.is_none();
                 cursor = page.next;
                 let records = page.records.iter().map(record_out).collect();

@@ -215,6 +215,10 @@ impl Catalog {
                 self.secret = secret;
                 Ok(Outcome::Node(self.join(address, zone, 0)))
             }
+            // The founder is node 1 by its own word: nobody else may get that id.
+            Command::Join { .. } if self.cluster_id.is_empty() => {
+                Err(Refusal::Invalid("the cluster is not founded yet".to_owned()))
+            }
             Command::Join { address, zone, nonce } => Ok(Outcome::Node(self.join(address, zone, nonce))),
             Command::Move { node, address, zone } => {
                 let member = self.nodes.get_mut(&node).ok_or(Refusal::NoNode(node))?;

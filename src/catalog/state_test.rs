@@ -155,6 +155,14 @@ fn an_older_leader_is_not_believed() {
 }
 
 #[test]
+fn nobody_joins_a_cluster_that_is_not_founded() {
+    let join = Command::Join { address: "n2:1".to_owned(), zone: String::new(), nonce: 2 };
+    let mut catalog = Catalog::default();
+    assert!(matches!(catalog.apply(join), Outcome::Refused(Refusal::Invalid(_))));
+    assert_eq!(catalog, Catalog::default());
+}
+
+#[test]
 fn partitions_of_a_small_cluster_get_replicas_as_it_grows() {
     let mut catalog = founded(1);
     create(&mut catalog, "airports", 1, None);

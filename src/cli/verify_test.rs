@@ -1,3 +1,5 @@
+//! The fold of records, and what differs from it.
+
 use super::super::key::parse_attribute;
 use super::*;
 

@@ -226,6 +226,7 @@ impl Subscription {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "a subscription to what is latest goes on from a time")]
 fn wall_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

@@ -39,8 +39,8 @@ pub enum Error {
     },
     /// Fatal: stored bytes are not what was written.
     #[error(
-        "{what} in {file} at byte {offset}{}. Do not start this node on it: check the disk, set the log directory \
-         aside, and let the node join again as a new replica",
+        "{what} in {file} at byte {offset}{}. Do not start this node on it: check the disk, set the whole data \
+         directory aside (never the log alone), and join the cluster as a new node at another address",
         of_group(*group)
     )]
     Corrupt {

@@ -70,8 +70,7 @@ impl Default for Options {
     }
 }
 
-// The default clock is the one place of this room that reads the time; simulation passes its own.
-#[allow(clippy::disallowed_methods)]
+#[expect(clippy::disallowed_methods, reason = "the default of `Options::clock`; simulation passes its own")]
 fn now() -> Instant {
     Instant::now()
 }

@@ -496,10 +496,10 @@ fn a_full_disk_under_threads_loses_nothing() {
             .collect();
         let mut random = Random(1);
         while !writers.iter().all(|writer| writer.is_finished()) {
-            disk.set_capacity(Some(disk.used_bytes() + random.below(30_000)));
-            thread::sleep(std::time::Duration::from_millis(1));
-            disk.set_capacity(None);
-            thread::sleep(std::time::Duration::from_millis(1));
+            for capacity in [Some(disk.used_bytes() + random.below(30_000)), None] {
+                disk.set_capacity(capacity);
+                thread::sleep(std::time::Duration::from_millis(1)); // in turn, until the writers are done
+            }
         }
         writers.into_iter().map(|writer| writer.join().expect("no panic")).sum::<u64>()
     });

@@ -71,7 +71,9 @@ pub(super) fn scan(segment: &Segment, header: &Header, sealed_end: Option<u64>) 
 fn goes_on(head: &Head, scan: &Scan, next_number: u64, start: u64) -> bool {
     let lives = match head.kind {
         Kind::Open => head.life > scan.life,
-        _ => head.life == scan.life,
+        Kind::Entries | Kind::Truncate | Kind::Vote | Kind::Floor | Kind::Lane | Kind::Remove => {
+            head.life == scan.life
+        }
     };
     let batch = u64::from(head.batch);
     lives && head.number >= next_number && (start..=scan.end).contains(&batch)

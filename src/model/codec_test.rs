@@ -1,3 +1,5 @@
+//! Stored bytes: round trips, golden layouts, hostile input.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Order of key bytes, ranges of hashes, keys taken from items.
+
 use proptest::prelude::*;
 
 use super::*;

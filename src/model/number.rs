@@ -419,7 +419,7 @@ impl Ord for Number {
                     self.magnitude().cmp(&other.magnitude()).then_with(|| aligned(self).cmp(&aligned(other)));
                 if self.negative { order.reverse() } else { order }
             }
-            order => order,
+            order @ (Ordering::Less | Ordering::Greater) => order,
         }
     }
 }

@@ -1,3 +1,5 @@
+//! Decimals: parsing, printing, order and arithmetic.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Equality and sizes of values.
+
 use super::*;
 
 fn number(text: &str) -> Number {

@@ -103,19 +103,18 @@ impl Environment {
     }
 }
 
-// The next three are where the world comes in; everything else is forbidden to ask for it.
-#[allow(clippy::disallowed_methods)]
+#[expect(clippy::disallowed_methods, reason = "here the world comes in")]
 fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-#[allow(clippy::disallowed_methods)]
+#[expect(clippy::disallowed_methods, reason = "here the world comes in")]
 fn random() -> u64 {
     rand::random()
 }
 
-#[allow(clippy::disallowed_methods)]
+#[expect(clippy::disallowed_methods, reason = "here the world comes in")]
 fn spawn_blocking(work: Work) {
     tokio::task::spawn_blocking(work);
 }

@@ -269,6 +269,7 @@ impl Node {
                 let result: Option<Result<Done, Error>> = decode(&response.get_ref().result);
                 result.unwrap_or(Err(Error::Internal))
             }
+            Ok(Err(status)) if never_connected(&status) => Err(Error::no_leader()),
             Ok(Err(_)) | Err(_) => Err(Error::Unknown),
         }
     }
@@ -354,4 +355,16 @@ pub(super) fn partition_of<'a>(
     let hash =
         stored_key.get(8..16).and_then(|hash| hash.first_chunk()).map(|hash| u64::from_be_bytes(*hash));
     hash.and_then(|hash| catalog.partition_of(table, hash)).ok_or(Error::Internal)
+}
+
+/// Whether a call was not sent, because there was no connection to send it on.
+fn never_connected(status: &tonic::Status) -> bool {
+    let mut source = std::error::Error::source(status);
+    while let Some(error) = source {
+        if error.is::<tonic::ConnectError>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
 }

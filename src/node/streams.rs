@@ -115,7 +115,7 @@ impl Node {
     }
 
     /// The partition of a shard.
-    fn find_shard<'a>(found: &'a Found, shard: ShardId) -> Result<&'a Partition, Error> {
+    fn find_shard(found: &Found, shard: ShardId) -> Result<&Partition, Error> {
         let missing = || Error::NotFound("Requested resource not found: Shard does not exist".to_owned());
         let stream = found.stream()?;
         if shard.created_ms != stream.stream_ms || !stream.shards.contains_key(&shard.group) {

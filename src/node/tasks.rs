@@ -22,8 +22,7 @@ impl Default for Tasks {
 }
 
 impl Tasks {
-    /// Runs a task until it ends or the node stops. A panic in it is fatal for the node.
-    #[allow(clippy::disallowed_methods, reason = "this is what is to be used instead of tokio::spawn")]
+    /// Runs a task until it ends or the node stops: to be used instead of `tokio::spawn`. A panic is fatal for the node.
     pub fn spawn(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
         let fatal = self.fatal.clone();

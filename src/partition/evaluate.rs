@@ -128,10 +128,8 @@ fn update(
         item.insert(name, value);
     }
     if let Err(error) = item.validate() {
-        let message = match error {
-            model::Error::ItemTooLarge => UPDATE_TOO_LARGE.to_owned(),
-            other => other.to_string(),
-        };
+        let too_large = error == model::Error::ItemTooLarge;
+        let message = if too_large { UPDATE_TOO_LARGE.to_owned() } else { error.to_string() };
         return Ok(Err(Rejected::Limit(message)));
     }
     let mut bytes = Vec::new();

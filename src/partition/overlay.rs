@@ -2,12 +2,12 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    ops::{Bound, ControlFlow},
+    ops::Bound,
 };
 
 use bytes::Bytes;
 
-use super::View;
+use super::{View, Visit};
 
 /// Pending changes of one term, in log order. Owned by the replica loop alone.
 #[derive(Debug, Default)]
@@ -90,7 +90,7 @@ impl<V: View + ?Sized> View for Layered<'_, V> {
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
         reverse: bool,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: &mut Visit<'_>,
     ) -> Result<(), Self::Error> {
         self.below.range(from, to, reverse, visit)
     }
@@ -114,7 +114,7 @@ mod tests {
             _: Bound<&[u8]>,
             _: Bound<&[u8]>,
             _: bool,
-            _: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+            _: &mut Visit<'_>,
         ) -> Result<(), Self::Error> {
             Ok(())
         }
@@ -149,7 +149,7 @@ mod tests {
                 _: Bound<&[u8]>,
                 _: Bound<&[u8]>,
                 _: bool,
-                _: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+                _: &mut Visit<'_>,
             ) -> Result<(), Self::Error> {
                 Ok(())
             }

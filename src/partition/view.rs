@@ -6,6 +6,9 @@ use bytes::Bytes;
 
 use crate::model::id::GroupId;
 
+/// What is called with each key and stored item of a range, until it breaks.
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
 /// A readable state of the items. Implemented by the storage engines (their live state and their consistent
 /// views), and by the replica's overlay of changes that are proposed and not yet applied.
 ///
@@ -24,7 +27,7 @@ pub trait View {
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
         reverse: bool,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: &mut Visit<'_>,
     ) -> Result<(), Self::Error>;
 }
 

@@ -186,6 +186,9 @@ impl Group {
             purge_batch_size: 1,
             max_payload_entries: 64,
             enable_pre_vote: Some(true),
+            // A leader that comes back in its old term would serve before it has applied what it logged in it, and
+            // could log something else where its followers hold what it had not synced. It stands for election.
+            enable_leader_restore: Some(false),
             ..Config::default()
         };
         let config = Arc::new(config.validate().map_err(io::Error::other)?);

@@ -174,3 +174,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "log_store_test.rs"]
+mod tests;

@@ -34,7 +34,6 @@ use crate::{
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 /// One group's machine.
-#[expect(clippy::large_enum_variant, reason = "there is one a group, and it never moves")]
 pub enum Machine {
     /// Group 0.
     Catalog(CatalogMachine),

@@ -1,3 +1,5 @@
+//! The item message: spliced bytes against the generated code.
+
 use proptest::prelude::*;
 
 use super::*;

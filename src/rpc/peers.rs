@@ -1,7 +1,7 @@
 //! Connections to all other nodes.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     future::Future,
     sync::{
         Arc, Mutex, PoisonError,
@@ -58,7 +58,7 @@ struct Shared {
     me: Self_,
     connector: Arc<dyn Connector>,
     clock: Arc<dyn Fn() -> u64 + Send + Sync>,
-    peers: Mutex<HashMap<NodeId, Arc<Peer>>>,
+    peers: Mutex<BTreeMap<NodeId, Arc<Peer>>>,
     ids: AtomicU64,
     /// Counts changes of who is alive.
     liveness: watch::Sender<u64>,
@@ -138,7 +138,8 @@ impl Peers {
 
     /// Closes all connections.
     pub fn close(&self) {
-        for (_, peer) in lock(&self.shared.peers).drain() {
+        let peers = std::mem::take(&mut *lock(&self.shared.peers));
+        for peer in peers.into_values() {
             peer.stop.send_replace(true);
         }
     }
@@ -172,7 +173,6 @@ impl Peers {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "said once, used once")]
     fn send(
         &self,
         node: NodeId,

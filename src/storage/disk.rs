@@ -2,7 +2,7 @@
 //! mean is decided above, in `store`.
 
 use std::collections::BTreeMap;
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 
 use bytes::Bytes;
 
@@ -10,15 +10,13 @@ use super::Error;
 use super::fjall::{Fjall, FjallView};
 use super::memory::{Memory, MemoryView};
 use super::sled::{Sled, SledView};
+use crate::partition::Visit;
 
 /// What one atomic write stores (`None` deletes). Sorted and without doubles, as the engines like it.
 pub(super) type Writes = BTreeMap<Bytes, Option<Bytes>>;
 
 /// The two ends of a range of stored keys.
 pub(super) type Bounds = (Bound<Bytes>, Bound<Bytes>);
-
-/// What is done with each key and value of a range.
-pub(super) type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 
 /// An open engine.
 pub(super) enum Disk {
@@ -104,7 +102,7 @@ impl DiskView {
     }
 
     /// Visits a range in the order of its keys (or the opposite), until `visit` breaks.
-    pub fn range(&self, bounds: Bounds, reverse: bool, visit: Visit<'_>) -> Result<(), Error> {
+    pub fn range(&self, bounds: Bounds, reverse: bool, visit: &mut Visit<'_>) -> Result<(), Error> {
         if is_empty(&bounds) {
             return Ok(());
         }

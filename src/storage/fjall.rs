@@ -13,9 +13,10 @@ use ::fjall::{Database, Keyspace, KeyspaceCreateOptions, LsmError, PersistMode, 
 use bytes::Bytes;
 
 use super::Error;
-use super::disk::{Bounds, Visit, Writes};
+use super::disk::{Bounds, Writes};
 use super::error::Damage;
 use super::open::DirectoryLock;
+use crate::partition::Visit;
 
 /// Writes collect here before they become a table. Two or three may be in memory under load, one when idle.
 const WRITE_BUFFER_BYTES: u64 = 16 * 1024 * 1024;
@@ -116,7 +117,7 @@ impl FjallView {
         read(&self.snapshot, &self.keyspace, key)
     }
 
-    pub fn range(&self, bounds: Bounds, reverse: bool, visit: Visit<'_>) -> Result<(), Error> {
+    pub fn range(&self, bounds: Bounds, reverse: bool, visit: &mut Visit<'_>) -> Result<(), Error> {
         let mut range = self.snapshot.range::<Bytes, (Bound<Bytes>, Bound<Bytes>)>(&self.keyspace, bounds);
         while let Some(found) = if reverse { range.next_back() } else { range.next() } {
             let (key, value) = found.into_inner().map_err(failed("read items"))?;

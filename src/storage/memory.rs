@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 
-use super::disk::{Bounds, Disk, Visit, Writes};
+use super::disk::{Bounds, Disk, Writes};
 use super::store::Store;
 use super::{Error, Items};
+use crate::partition::Visit;
 
 /// Items in memory, held by the test from outside while the process under test uses [`items`](Self::items).
 #[derive(Clone)]
@@ -125,7 +126,7 @@ impl MemoryView {
         self.contents.get(key).cloned()
     }
 
-    pub fn range(&self, bounds: Bounds, reverse: bool, visit: Visit<'_>) {
+    pub fn range(&self, bounds: Bounds, reverse: bool, visit: &mut Visit<'_>) {
         let mut range = self.contents.range(bounds);
         while let Some((key, value)) = if reverse { range.next_back() } else { range.next() } {
             if visit(key, value).is_break() {

@@ -10,10 +10,11 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Error;
-use super::disk::{Bounds, Visit, Writes};
+use super::disk::{Bounds, Writes};
 use super::error::Damage;
 use super::open::DirectoryLock;
 use super::undo::{Page, Undos};
+use crate::partition::Visit;
 
 /// How many keys a view looks at under the lock, at first and at most: a page of items is often short, and
 /// writers wait meanwhile.
@@ -129,7 +130,7 @@ impl SledView {
 
     /// Reads a page of keys at a time, so that neither the lock is held nor sled's pages are pinned while
     /// `visit` runs: it may read or write the store itself.
-    pub fn range(&self, mut bounds: Bounds, reverse: bool, visit: Visit<'_>) -> Result<(), Error> {
+    pub fn range(&self, mut bounds: Bounds, reverse: bool, visit: &mut Visit<'_>) -> Result<(), Error> {
         let mut keys_max = PAGE_KEYS_MIN;
         loop {
             let page = self.page(&bounds, reverse, keys_max)?;

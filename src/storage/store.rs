@@ -15,7 +15,7 @@ use super::error::Damage;
 use super::hidden::{Hidden, KeyRange};
 use super::{Error, Items, ItemsView, keys};
 use crate::model::id::GroupId;
-use crate::partition::{Batch, View};
+use crate::partition::{Batch, View, Visit};
 
 /// How many items are deleted in one write when a range is emptied.
 const EMPTY_BATCH_ITEMS: usize = 512;
@@ -130,7 +130,7 @@ impl View for Store {
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
         reverse: bool,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: &mut Visit<'_>,
     ) -> Result<(), Error> {
         self.as_of_now().range(from, to, reverse, visit)
     }
@@ -227,7 +227,7 @@ impl View for StoreView {
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
         reverse: bool,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: &mut Visit<'_>,
     ) -> Result<(), Error> {
         self.disk.range(keys::item_bounds(from, to), reverse, &mut |key, value| {
             let key = keys::parse_item(key).expect("the bounds admit only items");

@@ -3,6 +3,8 @@
 //! `cargo bench --bench log_append [-- <directory> [seconds]]`. The directory must be on the disk to measure
 //! (`/tmp` is often memory); it is left empty.
 
+#![expect(clippy::disallowed_methods, reason = "it measures real time, on real threads")]
+
 use std::{
     path::{Path, PathBuf},
     sync::{

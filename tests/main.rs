@@ -1,0 +1,30 @@
+//! The product as its users meet it: real processes of the program, on loopback, killed and started again.
+//!
+//! One test binary, so that it links once. Tests that start nodes take turns (`cluster::Cluster`): a machine with two
+//! cores that runs three clusters at once tests its scheduler.
+//!
+//! - Nothing is waited for by the clock: conditions, with a deadline of [`cluster::PATIENCE`].
+//! - What a test measures, it prints: `cargo test --test main -- --nocapture`.
+//! - `WATERTABLE_ROUNDS=20 cargo test --test main failover -- --nocapture` kills more often than the default 4 times.
+//! - When a test fails, the ends of its nodes' logs are printed.
+
+#[path = "main/api.rs"]
+mod api;
+#[path = "main/cluster.rs"]
+mod cluster;
+#[path = "main/failover.rs"]
+mod failover;
+#[path = "main/history.rs"]
+mod history;
+#[path = "main/refusals.rs"]
+mod refusals;
+#[path = "main/restart.rs"]
+mod restart;
+#[path = "main/retention.rs"]
+mod retention;
+#[path = "main/sample.rs"]
+mod sample;
+#[path = "main/stream.rs"]
+mod stream;
+#[path = "main/workload.rs"]
+mod workload;

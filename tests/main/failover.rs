@@ -1,0 +1,123 @@
+//! Nodes die and come back while writers write: nothing acknowledged is lost, doubled or out of order, and nobody waits
+//! long.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use watertable::client::StreamViewType;
+
+use super::cluster::Cluster;
+use super::history::verified;
+use super::sample::{self, table_name};
+use super::workload::{Outcome, Report, Workload};
+
+/// Far above what is measured (about a second), far below what anybody would accept.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// Eight writers, each with one write on its way; and a connection may break more than once.
+const UNKNOWN_MAX: usize = 40;
+const TABLE: &str = "failover";
+
+/// How often nodes are killed.
+#[expect(clippy::disallowed_methods, reason = "for runs by hand")]
+fn rounds() -> usize {
+    std::env::var("WATERTABLE_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4)
+}
+
+fn milliseconds(pauses: &[Duration]) -> Vec<u128> {
+    pauses.iter().map(Duration::as_millis).collect()
+}
+
+/// Three nodes, a table with a stream, and writers that have begun.
+async fn begin() -> (Cluster, watertable::client::Client, watertable::client::Table, Workload) {
+    let cluster = Cluster::start(3).await;
+    let client = cluster.client();
+    client
+        .create_table(&sample::table(TABLE, Some(StreamViewType::NewAndOldImages)))
+        .await
+        .expect("a table is created");
+    let table = cluster.everywhere(&table_name(TABLE)).await;
+    let workload = Workload::start(&client, &table, 0);
+    workload.goes_on(25).await;
+    (cluster, client, table, workload)
+}
+
+/// Prints the pauses, and holds them against the bound. What is not known to have happened must be what was on its way
+/// when a node died, not what was sent while there was no leader.
+fn judge(report: &Report, what: &str, moments: &[Instant]) {
+    for (round, moment) in moments.iter().enumerate() {
+        let pauses = report.pauses_at(*moment);
+        eprintln!("{what}, round {round}: writes paused by partition, ms: {:?}", milliseconds(&pauses));
+        assert!(pauses.iter().all(|pause| *pause < PAUSE_MAX), "{what}: too long a pause: {pauses:?}");
+    }
+    eprintln!(
+        "{what}: {} acknowledged, {} unknown, {} refused",
+        report.count(Outcome::Acknowledged),
+        report.count(Outcome::Unknown),
+        report.count(Outcome::Refused)
+    );
+    let unknown = report.count(Outcome::Unknown);
+    assert!(unknown <= UNKNOWN_MAX * moments.len(), "{what}: {unknown} writes of unknown outcome");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_leader_costs_a_pause_and_nothing_else() {
+    let (mut cluster, client, table, workload) = begin().await;
+    let mut moments = Vec::new();
+    for round in 0..rounds() {
+        let victim = cluster.leader_of(&client, &table.name, round % table.partitions.len()).await;
+        cluster.kill(victim);
+        moments.push(Instant::now());
+        // Every partition goes on without it, before it is back.
+        workload.goes_on(25).await;
+        cluster.start_node(victim);
+        cluster.ready().await;
+        workload.goes_on(15).await;
+    }
+    let report = workload.stop().await;
+    judge(&report, "a killed leader", &moments);
+    let history = verified(&client, &table.name).await;
+    report.check(&history, &table);
+    assert!(report.count(Outcome::Acknowledged) > 300 * rounds(), "the writers were at work");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_nodes_killed_at_once_lose_nothing() {
+    let (mut cluster, client, table, workload) = begin().await;
+    let mut moments = Vec::new();
+    for _ in 0..rounds().div_ceil(2) {
+        for at in 0..3 {
+            cluster.kill(at);
+        }
+        moments.push(Instant::now());
+        for at in 0..3 {
+            cluster.start_node(at);
+        }
+        cluster.ready().await;
+        workload.goes_on(25).await;
+    }
+    let report = workload.stop().await;
+    judge(&report, "all killed", &moments);
+    let history = verified(&client, &table.name).await;
+    report.check(&history, &table);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_is_asked_to_stop_hands_its_leaderships_over() {
+    let (mut cluster, client, table, workload) = begin().await;
+    let mut moments = Vec::new();
+    for round in 0..3 {
+        let leaving = cluster.leader_of(&client, &table.name, round).await;
+        moments.push(Instant::now());
+        cluster.nodes[leaving].signal_stop();
+        let status = cluster.nodes[leaving].stopped().await;
+        assert!(status.success(), "it ended with {status}");
+        workload.goes_on(15).await;
+        cluster.start_node(leaving);
+        cluster.ready().await;
+        workload.goes_on(15).await;
+    }
+    let report = workload.stop().await;
+    judge(&report, "a node that stops", &moments);
+    let history = verified(&client, &table.name).await;
+    report.check(&history, &table);
+}
