@@ -41,3 +41,6 @@ pub use overlay::Overlay;
 pub use read::{Page, get, scan, stored_item};
 pub use view::{Batch, View, Visit};
 pub use write::{Action, Condition, Returns, Write, stored_key, table_range};
+
+#[cfg(test)]
+mod script_test;

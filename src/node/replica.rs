@@ -260,6 +260,18 @@ impl ReplicaLoop {
         }
     }
 
+    /// An entry of the served term was not applied. One that was refused before it reached the log, by a leader that
+    /// still leads (its lease had run out), leaves the term as it was; whatever was evaluated on it must go, too.
+    fn fell(&mut self, error: ProposeError, shard: bool) {
+        let leads = self.term.is_some() && self.leadership.led_term() == self.term;
+        if error != ProposeError::Refused || !leads || !self.in_flight.is_empty() {
+            return self.lose();
+        }
+        self.overlay.clear();
+        self.shard_pending &= !shard;
+        self.view_type = self.published.borrow().open_shard().map(|shard| shard.view_type);
+    }
+
     /// The oldest entry in flight is applied, or will not be as far as this replica can tell.
     fn landed(&mut self, landed: Result<(Position, Outcome), ProposeError>) {
         let InFlight { term, answers, control, shard, .. } =
@@ -280,15 +292,15 @@ impl ReplicaLoop {
                 }
             }
             Err(error) => {
+                if self.term == Some(term) {
+                    self.fell(error, shard);
+                }
                 let error = Error::from(error);
                 for (reply, _) in answers {
                     let _ = reply.send(Err(error.clone()));
                 }
                 if let Some(control) = control {
                     let _ = control.send(Err(error));
-                }
-                if self.term == Some(term) {
-                    self.lose();
                 }
             }
         }
@@ -409,6 +421,7 @@ impl ReplicaLoop {
         match self.group.propose(term, entry).await {
             Ok(proposed) => self.in_flight.push_back(InFlight { term, proposed, answers, control, shard }),
             Err(error) => {
+                self.fell(error, shard);
                 let error = Error::from(error);
                 for (reply, _) in answers {
                     let _ = reply.send(Err(error.clone()));
@@ -416,7 +429,6 @@ impl ReplicaLoop {
                 if let Some(control) = control {
                     let _ = control.send(Err(error));
                 }
-                self.lose();
             }
         }
     }

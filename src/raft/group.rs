@@ -53,12 +53,17 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            heartbeat: Duration::from_millis(120),
-            election_min: Duration::from_millis(500),
-            election_max: Duration::from_millis(1000),
+            heartbeat: Duration::from_millis(100),
+            election_min: Duration::from_millis(400),
+            election_max: Duration::from_millis(750),
         }
     }
 }
+
+/// How long a proposal waits for a quorum to renew the lease.
+const LEASE_PATIENCE: Duration = Duration::from_millis(500);
+/// What a proposal costs at least that found no quorum: whoever repeats it does not spin.
+const LEASE_PAUSE: Duration = Duration::from_millis(20);
 
 /// How a group begins on this node.
 pub struct Start {
@@ -227,6 +232,15 @@ impl Group {
     /// Proposes an entry that was evaluated in `term`. When this returns it is queued behind all earlier ones.
     pub async fn propose(&self, term: u64, entry: Bytes) -> Result<Proposed, ProposeError> {
         self.wake();
+        // openraft takes no entry from a leader whose lease has run out, as it has in a group that slept. A round with
+        // a quorum renews it.
+        if !self.holds_lease() {
+            let round = self.raft.get_read_linearizer(ReadPolicy::ReadIndex);
+            if !matches!(tokio::time::timeout(LEASE_PATIENCE, round).await, Ok(Ok(_))) {
+                tokio::time::sleep(LEASE_PAUSE).await;
+                return Err(ProposeError::Refused);
+            }
+        }
         let (responder, proposed) = OneshotResponder::new_pair();
         let leader = CommittedLeaderId::new(term);
         let queued = self.raft.write(Proposal(entry)).with_leader(leader).responder(responder).await;

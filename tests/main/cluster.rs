@@ -188,7 +188,8 @@ impl Node {
         if !self.join.is_empty() {
             command.args(["--join", &self.join.join(",")]);
         }
-        command.args(flags).env_remove("WATERTABLE_LOG").stdin(Stdio::null()).stdout(Stdio::null());
+        // `WATERTABLE_LOG` is the program's own: `WATERTABLE_LOG=debug cargo test ...` shows more.
+        command.args(flags).stdin(Stdio::null()).stdout(Stdio::null());
         command
     }
 
