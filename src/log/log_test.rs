@@ -275,7 +275,7 @@ fn a_flipped_bit_before_later_writes_is_damage_and_not_a_torn_tail() {
     let Error::Corrupt { file, offset, group, .. } = &error else { panic!("it is damaged: {error}") };
     assert_eq!((file, *offset, *group), (&path, 64, Some(G)));
     assert!(error.is_fatal());
-    assert!(error.to_string().contains("join again"), "it says what to do: {error}");
+    assert!(error.to_string().contains("as a new node"), "it says what to do: {error}");
 }
 
 #[test]

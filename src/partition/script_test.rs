@@ -5,10 +5,10 @@
 //! `exists:`/`not-exists:` as condition and the tags `[old]`/`[new]` for the image returned; `stream on|old|off`, and
 //! `items`.
 
-use std::{collections::BTreeMap, convert::Infallible, error::Error, fmt::Write as _, ops::Bound, ops::ControlFlow, path::Path};
+use std::{collections::BTreeMap, convert::Infallible, error::Error, fmt::Write as _, ops::Bound, path::Path};
 
 use bytes::Bytes;
-use goldenscript::{Command, Runner};
+use goldenscript::{Command, Context, Runner};
 
 use super::*;
 use crate::model::{AttributeName, AttributeValue, Item, codec, id::Position};
@@ -28,7 +28,7 @@ impl View for Items {
         _: Bound<&[u8]>,
         _: Bound<&[u8]>,
         _: bool,
-        _: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        _: &mut view::Visit<'_>,
     ) -> Result<(), Infallible> {
         Ok(())
     }
@@ -73,15 +73,15 @@ fn show(encoded: Option<&[u8]>) -> String {
 }
 
 impl Script {
-    fn write(&mut self, command: &Command, action: Action, key: &str) -> String {
-        let condition = match command.prefix.as_deref() {
+    fn write(&mut self, context: &Context, action: Action, key: &str) -> String {
+        let condition = match context.prefix.as_deref() {
             Some("exists") => Condition::Exists,
             Some("not-exists") => Condition::NotExists,
             _ => Condition::None,
         };
         let returns = match () {
-            () if command.tags.contains("old") => Returns::AllOld,
-            () if command.tags.contains("new") => Returns::AllNew,
+            () if context.tags.contains("old") => Returns::AllOld,
+            () if context.tags.contains("new") => Returns::AllNew,
             () => Returns::Nothing,
         };
         let write = Write { key: Bytes::copy_from_slice(key.as_bytes()), action, condition, returns };
@@ -126,7 +126,9 @@ fn with_image(shown: String, image: Option<Bytes>) -> String {
 }
 
 impl Runner for Script {
-    fn run(&mut self, command: &Command) -> Result<String, Box<dyn Error>> {
+    type Command = Command;
+
+    fn run(&mut self, command: &Command, context: &Context) -> Result<String, Box<dyn Error>> {
         let mut arguments = command.consume_args();
         match command.name.as_str() {
             "items" => {
@@ -138,28 +140,27 @@ impl Runner for Script {
                 Ok(out)
             }
             "stream" => {
-                self.wants_old = arguments.next_pos().ok_or("on, old or off")?.value == "old";
+                self.wants_old = arguments.next_pos().ok_or("on, old or off")? == "old";
                 Ok(String::new())
             }
             name @ ("put" | "update" | "delete") => {
-                let key = arguments.next_pos().ok_or("a key")?.value.clone();
+                let key = arguments.next_pos().ok_or("a key")?;
                 let remove: Vec<AttributeName> = arguments
-                    .lookup("remove")
-                    .map(|names| names.value.split(',').map(|name| AttributeName::parse(name).expect("a name")).collect())
+                    .take_key("remove")
+                    .map(|names| names.split(',').map(|name| AttributeName::parse(name).expect("a name")).collect())
                     .unwrap_or_default();
-                let named: Vec<(String, String)> = arguments
-                    .rest_key()
-                    .into_iter()
-                    .map(|argument| (argument.key.clone().unwrap_or_default(), argument.value.clone()))
-                    .collect();
+                let mut named = Vec::new();
+                while let Some((name, value)) = arguments.next_key() {
+                    named.push((name.to_owned(), value.to_owned()));
+                }
                 let action = match name {
-                    "put" => Action::Put { item: encode(&item(Some(&key), &named)) },
+                    "put" => Action::Put { item: encode(&item(Some(key), &named)) },
                     "update" => {
-                        Action::Update { key: encode(&item(Some(&key), &[])), set: encode(&item(None, &named)), remove }
+                        Action::Update { key: encode(&item(Some(key), &[])), set: encode(&item(None, &named)), remove }
                     }
                     _ => Action::Delete,
                 };
-                Ok(self.write(command, action, &key))
+                Ok(self.write(context, action, key))
             }
             name => Err(format!("no command {name}").into()),
         }

@@ -30,7 +30,7 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
             return found;
         }
         assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(LOOK).await; // until `look` finds something
     }
 }
 
@@ -59,7 +59,8 @@ impl Cluster {
         let mut cluster = Self { nodes: Vec::new(), root, _turn: turn };
         for (at, address) in addresses.iter().enumerate() {
             let join = if at == 0 { Vec::new() } else { vec![addresses[0].clone()] };
-            cluster.add(address, join);
+            let node = cluster.node(&format!("node-{at}"), address.clone(), join);
+            cluster.nodes.push(node);
         }
         for at in 0..count {
             cluster.nodes[at].start(&[]);
@@ -68,11 +69,14 @@ impl Cluster {
         cluster
     }
 
-    fn add(&mut self, address: &str, join: Vec<String>) {
-        let at = self.nodes.len();
-        let (data, log) =
-            (self.root.path().join(format!("node-{at}")), self.root.path().join(format!("node-{at}.log")));
-        self.nodes.push(Node { address: address.to_owned(), data, log, join, child: None });
+    fn node(&self, name: &str, address: String, join: Vec<String>) -> Node {
+        let (data, log) = (self.root.path().join(name), self.root.path().join(format!("{name}.log")));
+        Node { address, data, log, join, child: None }
+    }
+
+    /// A node that founds a cluster of its own, beside this one; not started.
+    pub fn stranger(&self) -> Node {
+        self.node("stranger", free_address(), Vec::new())
     }
 
     /// The folder the nodes' folders are in.
@@ -170,14 +174,17 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        for node in &mut self.nodes {
-            node.kill();
-        }
         if std::thread::panicking() {
             for node in &self.nodes {
                 eprintln!("---- log of {} ----\n{}", node.address, tail_of(&node.log));
             }
         }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.kill();
     }
 }
 
@@ -270,7 +277,7 @@ fn ended(child: &mut Child) -> (ExitStatus, String) {
             let _ = child.kill();
             panic!("the program still runs after {PATIENCE:?}");
         }
-        std::thread::sleep(LOOK);
+        std::thread::sleep(LOOK); // until it has ended
     };
     let mut said = String::new();
     child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use watertable::client::StreamViewType;
+use watertable::client::{Client, Kind, Options, StreamViewType, WriteOptions};
 
-use super::cluster::Cluster;
-use super::history::verified;
+use super::cluster::{Cluster, until};
+use super::history::{key_in_each, verified};
 use super::sample::{self, table_name};
 use super::workload::{Outcome, Report, Workload};
 
@@ -28,7 +28,7 @@ fn milliseconds(pauses: &[Duration]) -> Vec<u128> {
 }
 
 /// Three nodes, a table with a stream, and writers that have begun.
-async fn begin() -> (Cluster, watertable::client::Client, watertable::client::Table, Workload) {
+async fn begin() -> (Cluster, Client, watertable::client::Table, Workload) {
     let cluster = Cluster::start(3).await;
     let client = cluster.client();
     client
@@ -118,6 +118,66 @@ async fn a_node_that_is_asked_to_stop_hands_its_leaderships_over() {
     }
     let report = workload.stop().await;
     judge(&report, "a node that stops", &moments);
+    let history = verified(&client, &table.name).await;
+    report.check(&history, &table);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_was_alone_for_a_while_goes_on() {
+    let (mut cluster, client, table, workload) = begin().await;
+    let alone = cluster.leader_of(&client, &table.name, 0).await;
+    let others: Vec<usize> = (0..3).filter(|at| *at != alone).collect();
+    let moment = Instant::now();
+    for at in &others {
+        cluster.kill(*at);
+    }
+    let options = Options { deadline: Duration::from_secs(1), ..Options::default() };
+    let hurried = Client::connect(vec![cluster.nodes[alone].address.clone()], options).expect("an address");
+    // Long enough for its lease to be over.
+    for _ in 0..2 {
+        let refused = hurried.put_item(&table.name, &sample::key("alone"), WriteOptions::default()).await;
+        let kind = refused.expect_err("there is no quorum").kind();
+        assert!([Kind::Unavailable, Kind::Unknown].contains(&kind), "{kind:?}");
+    }
+    for at in &others {
+        cluster.start_node(*at);
+    }
+    cluster.ready().await;
+    workload.goes_on(20).await;
+    let report = workload.stop().await;
+    eprintln!("a leader alone: writes paused by partition, ms: {:?}", milliseconds(&report.pauses_at(moment)));
+    let history = verified(&client, &table.name).await;
+    report.check(&history, &table);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_that_slept_wake_for_a_write() {
+    let (mut cluster, client, table, workload) = begin().await;
+    let report = workload.stop().await;
+    // Groups that sleep have no lag to show.
+    let awake = |cluster: &Cluster| {
+        (0..3).any(|at| cluster.nodes[at].http("/metrics").contains("stream_lag_entries{partition="))
+    };
+    until("all groups sleeping", async || (!awake(&cluster)).then_some(())).await;
+    for (partition, id) in key_in_each(&table, "awake").into_iter().enumerate() {
+        let began = Instant::now();
+        let whole = sample::item([("id", sample::s(id))]);
+        client.put_item(&table.name, &whole, WriteOptions::default()).await.expect("it is put");
+        eprintln!("partition {partition} slept: its first write took {:?}", began.elapsed());
+    }
+    // A leader that dies while its groups sleep is missed all the same.
+    until("all groups sleeping", async || (!awake(&cluster)).then_some(())).await;
+    let victim = cluster.leader_of(&client, &table.name, 0).await;
+    cluster.kill(victim);
+    let began = Instant::now();
+    for id in key_in_each(&table, "orphaned") {
+        let whole = sample::item([("id", sample::s(id))]);
+        until("a write", async || client.put_item(&table.name, &whole, WriteOptions::default()).await.ok()).await;
+    }
+    eprintln!("a leader died while its groups slept: writes to all took {:?}", began.elapsed());
+    assert!(began.elapsed() < PAUSE_MAX);
+    cluster.start_node(victim);
+    cluster.ready().await;
     let history = verified(&client, &table.name).await;
     report.check(&history, &table);
 }

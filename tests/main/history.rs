@@ -95,7 +95,7 @@ impl History {
                 }
             }
             if !came {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                tokio::time::sleep(Duration::from_millis(20)).await; // until records come
             }
         }
         history

@@ -144,7 +144,7 @@ async fn iterators_start_where_they_should() {
     for at in 0..20 {
         client.put_item(&new.name, &item([("id", s(format!("{}", at % 3))), ("at", n(at))]), plain()).await.expect("put");
         if at == 9 {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await; // for another time to start at
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await; // until the clock shows another time to start at
         }
     }
     let from = async |start: Start| {

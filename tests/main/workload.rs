@@ -149,7 +149,7 @@ async fn write(
         }
         diary.attempts.entry(id.clone()).or_default().push(Attempt { value, outcome });
         if !pause.is_zero() {
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(pause).await; // a slower writer, until it is stopped
         }
     }
 }
