@@ -10,7 +10,7 @@
 //!
 //! Deliberately absent: retries (the router repeats what is safe; the client decides about the rest), state.
 
-#![warn(clippy::wildcard_enum_match_arm, reason = "a new variant is decided on wherever it matters")]
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))] // a new variant is decided on wherever it matters
 
 mod error;
 mod grpc;

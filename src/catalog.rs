@@ -15,7 +15,7 @@
 //!
 //! Deliberately absent: clocks (commands carry the time), IO, retries; and anything per item.
 
-#![warn(clippy::wildcard_enum_match_arm, reason = "a new variant is decided on wherever it matters")]
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))] // a new variant is decided on wherever it matters
 
 mod command;
 mod placement;

@@ -24,7 +24,7 @@
 //!
 //! Deliberately absent: IO, clocks, async, Raft. `now` and the view are arguments.
 
-#![warn(clippy::wildcard_enum_match_arm, reason = "a new variant is decided on wherever it matters")]
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))] // a new variant is decided on wherever it matters
 
 mod apply;
 pub mod entry;

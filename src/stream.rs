@@ -17,7 +17,7 @@
 //!
 //! Deliberately absent: reading the log (that is `node`'s reader), clocks (`now` is an argument), wire encodings.
 
-#![warn(clippy::wildcard_enum_match_arm, reason = "a new variant is decided on wherever it matters")]
+#![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))] // a new variant is decided on wherever it matters
 
 mod arn;
 mod iterator;

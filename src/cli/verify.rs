@@ -110,7 +110,11 @@ async fn drain(subscription: &mut Subscription, fold: &mut Fold) -> Result<Optio
     }
 }
 
-async fn scan(client: &Client, table: &TableName, key: &KeySchema) -> Result<BTreeMap<ItemKey, Item>, Error> {
+pub(super) async fn scan(
+    client: &Client,
+    table: &TableName,
+    key: &KeySchema,
+) -> Result<BTreeMap<ItemKey, Item>, Error> {
     let mut items = BTreeMap::new();
     let mut pages = pin!(client.scan_all(table, true));
     while let Some(page) = pages.try_next().await? {
@@ -194,16 +198,16 @@ fn shortened(item: &Item) -> String {
 }
 
 /// The items a stream makes, and what was wrong with it.
-struct Fold {
+pub(super) struct Fold {
     key: KeySchema,
     view: StreamViewType,
     keys: BTreeMap<ItemKey, Last>,
     shards: BTreeMap<String, SequenceNumber>,
     event_ids: BTreeSet<u128>,
-    records: u64,
-    disorders: u64,
-    doubles: u64,
-    breaks: u64,
+    pub(super) records: u64,
+    pub(super) disorders: u64,
+    pub(super) doubles: u64,
+    pub(super) breaks: u64,
     findings: Vec<String>,
 }
 
@@ -214,7 +218,7 @@ struct Last {
 }
 
 impl Fold {
-    fn new(key: KeySchema, view: StreamViewType) -> Self {
+    pub(super) fn new(key: KeySchema, view: StreamViewType) -> Self {
         Self {
             key,
             view,
@@ -230,7 +234,7 @@ impl Fold {
     }
 
     /// Adds a record; returns the key it changed, unless there is something wrong with it.
-    fn add(&mut self, shard: &str, record: Record) -> Option<ItemKey> {
+    pub(super) fn add(&mut self, shard: &str, record: Record) -> Option<ItemKey> {
         self.records += 1;
         let number = record.sequence_number.clone();
         let event = u128::from_str_radix(&record.event_id, 16);
@@ -301,16 +305,16 @@ impl Fold {
         self.keys.get(item_key)?.image.as_ref()
     }
 
-    fn items(&self) -> usize {
+    pub(super) fn items(&self) -> usize {
         self.keys.values().filter(|last| last.image.is_some()).count()
     }
 
-    fn faults(&self) -> u64 {
+    pub(super) fn faults(&self) -> u64 {
         self.disorders + self.doubles + self.breaks
     }
 
     /// The keys whose items are not what the fold says.
-    fn differing(&self, items: &BTreeMap<ItemKey, Item>) -> Vec<ItemKey> {
+    pub(super) fn differing(&self, items: &BTreeMap<ItemKey, Item>) -> Vec<ItemKey> {
         let all = self.keys.keys().chain(items.keys().filter(|item_key| !self.keys.contains_key(*item_key)));
         all.filter(|item_key| self.image(item_key) != items.get(*item_key)).cloned().collect()
     }

@@ -39,6 +39,7 @@ pub(super) async fn run(node: Node) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut rounds = 0_u64;
+    let mut alive = BTreeSet::new();
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
@@ -47,6 +48,7 @@ pub(super) async fn run(node: Node) {
         rounds += 1;
         node.shared.log.look_at_disk();
         wake_orphans(&node);
+        wake_for_returned(&node, &mut alive);
         for replica in node.replicas() {
             if !replica.group.is_asleep() {
                 look_after(&node, &replica, &mut seen).await;
@@ -72,6 +74,26 @@ fn wake_orphans(node: &Node) {
             if leader.is_none_or(|leader| !node.shared.peers.is_alive(leader)) {
                 replica.group.wake();
             }
+        }
+    }
+}
+
+/// Wakes the groups led here that have a replica on a node that has come back: it does not know of them, and would stand
+/// for election in each.
+fn wake_for_returned(node: &Node, alive: &mut BTreeSet<NodeId>) {
+    let catalog = node.catalog();
+    let now: BTreeSet<NodeId> =
+        catalog.nodes.keys().copied().filter(|other| node.shared.peers.is_alive(*other)).collect();
+    let returned: BTreeSet<NodeId> = now.difference(alive).copied().collect();
+    *alive = now;
+    if returned.is_empty() {
+        return;
+    }
+    for replica in node.replicas() {
+        let partition = catalog.partitions.get(&replica.group.id());
+        let concerned = partition.is_some_and(|it| it.replicas.iter().any(|other| returned.contains(other)));
+        if concerned && replica.serves() {
+            replica.group.wake();
         }
     }
 }
@@ -112,7 +134,8 @@ async fn look_after(node: &Node, replica: &Replica, seen: &mut BTreeMap<GroupId,
         return replica.group.transfer(preferred).await;
     }
     let applied = status.applied.map(|applied| applied.index) == status.last_index;
-    let settled = catalog.partitions.get(&group).is_some_and(|partition| partition.leader.is_some());
+    let settled =
+        partition.leader.is_some() && preferred.is_none_or(|node_id| !node.shared.peers.is_alive(node_id));
     if idle > IDLE && applied && settled && wanted.iter().filter(|other| **other != node.id()).all(level) {
         sleep(node, replica, &status, &wanted);
     }

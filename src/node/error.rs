@@ -89,7 +89,7 @@ impl From<stream::Error> for Error {
 impl From<raft::ProposeError> for Error {
     fn from(error: raft::ProposeError) -> Self {
         match error {
-            raft::ProposeError::Refused => Self::no_leader(),
+            raft::ProposeError::Refused | raft::ProposeError::Uncertain => Self::no_leader(),
             raft::ProposeError::Unknown => Self::Unknown,
         }
     }

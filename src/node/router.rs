@@ -270,6 +270,7 @@ impl Node {
                 result.unwrap_or(Err(Error::Internal))
             }
             Ok(Err(status)) if never_connected(&status) => Err(Error::no_leader()),
+            Ok(Err(status)) if was_not_sent(&status) => Err(Error::no_leader()),
             Ok(Err(_)) | Err(_) => Err(Error::Unknown),
         }
     }
@@ -344,6 +345,21 @@ impl Node {
             _ => Err(Error::Internal),
         }
     }
+}
+
+/// Whether a call failed because no connection could be made: then nothing has happened.
+fn was_not_sent(status: &tonic::Status) -> bool {
+    let mut source = std::error::Error::source(status);
+    while let Some(cause) = source {
+        if cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+        {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
 }
 
 /// The partition of a stored key.

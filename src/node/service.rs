@@ -68,6 +68,13 @@ impl Peer for PeerService {
                 hello.node, hello.address, hello.cluster_id
             )));
         }
+        if hello.to != self.node.id().0 {
+            return Err(Status::failed_precondition(format!(
+                "this is node {}, and node {} is wanted",
+                self.node.id(),
+                hello.to
+            )));
+        }
         let node = self.node.clone();
         let frames = answer(inbound, move |group, body| Self::handle(&node, group, body));
         Ok(Response::new(Box::pin(frames)))

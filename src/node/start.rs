@@ -1,9 +1,19 @@
 //! Starting a node, and stopping it, in order.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::PathBuf,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
-use futures::stream::BoxStream;
-use tokio::sync::{mpsc, watch};
+use futures::{StreamExt, stream::BoxStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::{mpsc, watch},
+};
 use tonic::service::Routes;
 
 use super::{
@@ -89,6 +99,8 @@ pub struct Starting {
 
 /// Segments for what little disk a node begins with; the log fills them as it goes.
 const JOIN_PATIENCE: Duration = Duration::from_secs(60);
+/// How long a node that stops waits for those who still use it.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
 const STREAM_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 32 * 1024 * 1024;
 const STREAMS_MAX: u32 = 65_536;
@@ -113,6 +125,7 @@ pub async fn start(settings: Settings, environment: Environment) -> Result<Start
     let io = |what: &str| failed(what.to_owned());
     let (machine, catalog) = CatalogMachine::open(stores.catalog).map_err(io("the catalog does not open"))?;
     refuse_foreign(&identity, &catalog.borrow())?;
+    refuse_without_log(&log, &*stores.items, &catalog.borrow())?;
     let (log_store, _) = LogStore::new(log.clone(), GroupId::CATALOG);
     let catalog_group = Group::start(raft::Start {
         group: GroupId::CATALOG,
@@ -217,6 +230,22 @@ fn refuse_foreign(identity: &Identity, catalog: &Catalog) -> Result<(), StartErr
     Ok(())
 }
 
+/// Items without the log they came from are refused: the votes are in the log, and a node that forgot how it voted may
+/// vote twice.
+fn refuse_without_log(log: &Log, items: &dyn storage::Items, catalog: &Catalog) -> Result<(), StartError> {
+    let mut stored = items.groups()?;
+    if !catalog.cluster_id.is_empty() {
+        stored.push(GroupId::CATALOG);
+    }
+    match stored.into_iter().find(|group| log.state(*group).is_none()) {
+        Some(group) => Err(StartError::Foreign(format!(
+            "the log knows nothing of group {group}, whose state is in this data directory: put the log directory back, \
+             or remove the whole data directory and let the node join as a new one"
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// Starts the node's tasks.
 async fn begin(node: &Node, settings: &Settings, reports: mpsc::Receiver<Report>) {
     let tasks = &node.shared.tasks;
@@ -291,6 +320,12 @@ impl Starting {
             .add_routes(routes);
         let tasks = node.shared.tasks.clone();
         let stopping = tasks.stopping();
+        // Connections have tasks of tonic's own, which know of no stop; so the connections end.
+        let severing = tasks.clone();
+        let connections = connections.map(move |connection| {
+            let stop = Box::pin(severing.stopping());
+            connection.map(|io| Io::new(Severable { io, stop }))
+        });
         let failing = tasks.clone();
         tasks.spawn("server", async move {
             if let Err(error) = server.serve_with_incoming_shutdown(connections, stopping).await {
@@ -334,7 +369,8 @@ impl Node {
         self.halt().await;
     }
 
-    /// Stops at once, handing nothing over: what a crash leaves, as far as a process can do it to itself.
+    /// Stops at once, handing nothing over: what a crash leaves, as far as a process can do it to itself. Afterwards
+    /// another node may be started on the same folder, by this process, too.
     pub async fn halt(self) {
         self.shared.peers.close();
         for replica in self.replicas() {
@@ -349,5 +385,77 @@ impl Node {
             tracing::warn!("items were not flushed: they are replayed from the log");
         }
         self.shared.log.clone().close();
+        // Whoever still answers a request holds the stores, and these their locks.
+        let deadline = tokio::time::Instant::now() + RELEASE_PATIENCE;
+        while Arc::strong_count(&self.shared) > 1 {
+            if tokio::time::Instant::now() > deadline {
+                return tracing::warn!(
+                    left = Arc::strong_count(&self.shared),
+                    "something still holds the node"
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// A connection that breaks when the node stops.
+struct Severable<S> {
+    io: Io,
+    stop: Pin<Box<S>>,
+}
+
+impl<S: Future<Output = ()>> Severable<S> {
+    fn broken(&mut self, cx: &mut Context<'_>) -> Option<io::Error> {
+        let stopped = self.stop.as_mut().poll(cx).is_ready();
+        stopped.then(|| io::Error::new(io::ErrorKind::ConnectionAborted, "the node stops"))
+    }
+}
+
+impl<S: Future<Output = ()>> AsyncRead for Severable<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.broken(cx) {
+            Some(error) => Poll::Ready(Err(error)),
+            None => Pin::new(&mut self.io).poll_read(cx, buffer),
+        }
+    }
+}
+
+impl<S: Future<Output = ()>> AsyncWrite for Severable<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.broken(cx) {
+            Some(error) => Poll::Ready(Err(error)),
+            None => Pin::new(&mut self.io).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.broken(cx) {
+            Some(error) => Poll::Ready(Err(error)),
+            None => Pin::new(&mut self.io).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.broken(cx) {
+            Some(error) => Poll::Ready(Err(error)),
+            None => Pin::new(&mut self.io).poll_write_vectored(cx, bytes),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
     }
 }

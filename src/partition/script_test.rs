@@ -5,7 +5,9 @@
 //! `exists:`/`not-exists:` as condition and the tags `[old]`/`[new]` for the image returned; `stream on|old|off`, and
 //! `items`.
 
-use std::{collections::BTreeMap, convert::Infallible, error::Error, fmt::Write as _, ops::Bound, path::Path};
+use std::{
+    collections::BTreeMap, convert::Infallible, error::Error, fmt::Write as _, ops::Bound, path::Path,
+};
 
 use bytes::Bytes;
 use goldenscript::{Command, Context, Runner};
@@ -135,7 +137,12 @@ impl Runner for Script {
                 let mut out = String::new();
                 for (key, stored) in &self.items.0 {
                     let version = u64::from_le_bytes(*stored.first_chunk().expect("a version"));
-                    writeln!(out, "{}: {} version {version}", String::from_utf8_lossy(key), show(Some(&stored[8..])))?;
+                    writeln!(
+                        out,
+                        "{}: {} version {version}",
+                        String::from_utf8_lossy(key),
+                        show(Some(&stored[8..]))
+                    )?;
                 }
                 Ok(out)
             }
@@ -147,7 +154,9 @@ impl Runner for Script {
                 let key = arguments.next_pos().ok_or("a key")?;
                 let remove: Vec<AttributeName> = arguments
                     .take_key("remove")
-                    .map(|names| names.split(',').map(|name| AttributeName::parse(name).expect("a name")).collect())
+                    .map(|names| {
+                        names.split(',').map(|name| AttributeName::parse(name).expect("a name")).collect()
+                    })
                     .unwrap_or_default();
                 let mut named = Vec::new();
                 while let Some((name, value)) = arguments.next_key() {
@@ -155,9 +164,11 @@ impl Runner for Script {
                 }
                 let action = match name {
                     "put" => Action::Put { item: encode(&item(Some(key), &named)) },
-                    "update" => {
-                        Action::Update { key: encode(&item(Some(key), &[])), set: encode(&item(None, &named)), remove }
-                    }
+                    "update" => Action::Update {
+                        key: encode(&item(Some(key), &[])),
+                        set: encode(&item(None, &named)),
+                        remove,
+                    },
                     _ => Action::Delete,
                 };
                 Ok(self.write(context, action, key))
@@ -173,7 +184,8 @@ fn scripts() {
     let mut count = 0;
     for file in std::fs::read_dir(directory).expect("scripts") {
         let path = file.expect("a script").path();
-        goldenscript::run(&mut Script::default(), &path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        goldenscript::run(&mut Script::default(), &path)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         count += 1;
     }
     assert!(count >= 4, "scripts are missing: {count}");

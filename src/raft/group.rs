@@ -14,7 +14,7 @@ use bytes::Bytes;
 use openraft::{
     Config, EmptyNode, Instant, Raft, ReadPolicy, ServerState, SnapshotPolicy,
     async_runtime::watch::WatchReceiver,
-    errors::{ClientWriteError, RaftError},
+    errors::{ClientWriteError, ForwardReason, RaftError},
     impls::OneshotResponder,
     metrics::RaftServerMetrics,
     raft::ClientWriteResult,
@@ -116,9 +116,13 @@ pub struct Status {
 /// Why a proposal was not applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProposeError {
-    /// It was refused before it reached the log: it did not happen.
+    /// It was refused before it reached the log: it did not happen, and this node no longer leads in that term.
     #[error("this node no longer leads the group in that term")]
     Refused,
+    /// It was refused before it reached the log: it did not happen, for the leader had not heard of a quorum within its
+    /// lease. It may lead all the same: a read barrier tells.
+    #[error("this node is not certain to lead the group")]
+    Uncertain,
     /// It may have happened, or may happen still.
     #[error("leadership was lost while the entry was in flight")]
     Unknown,
@@ -163,9 +167,16 @@ impl Proposed {
     pub async fn landed(&mut self) -> Result<(Position, Outcome), ProposeError> {
         match (&mut self.0).await {
             Ok(Ok(written)) => Ok((position(&written.log_id), written.data)),
-            Ok(Err(ClientWriteError::ForwardToLeader(_))) => Err(ProposeError::Refused),
+            Ok(Err(ClientWriteError::ForwardToLeader(forward))) => Err(refused_because(forward.reason)),
             Ok(Err(_)) | Err(_) => Err(ProposeError::Unknown),
         }
+    }
+}
+
+fn refused_because(reason: ForwardReason) -> ProposeError {
+    match reason {
+        ForwardReason::LeaseExpired => ProposeError::Uncertain,
+        _ => ProposeError::Refused,
     }
 }
 
@@ -253,7 +264,9 @@ impl Group {
         self.wake();
         match self.raft.client_write(proposal).await {
             Ok(written) => Ok((position(&written.log_id), written.data)),
-            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => Err(ProposeError::Refused),
+            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(forward))) => {
+                Err(refused_because(forward.reason))
+            }
             Err(_) => Err(ProposeError::Unknown),
         }
     }
@@ -372,24 +385,29 @@ impl Group {
                 if full && !append.entries.is_empty() {
                     return refused("the disk is full");
                 }
-                self.wake();
                 let Ok(request) = protocol::append_in(append) else {
                     return refused("an entry does not decode");
                 };
+                let member = self.clone();
                 Answer::Later(Box::pin(async move {
-                    match raft.append_entries(request).await {
+                    let answer = match raft.append_entries(request).await {
                         Ok(answer) => Body::AppendAnswer(protocol::append_answer_out(answer)),
                         Err(error) => refusal(&error),
-                    }
+                    };
+                    // Not before: the first tick would find that no leader was heard of for long, and stand for
+                    // election against the one that just spoke.
+                    member.wake();
+                    answer
                 }))
             }
             Body::Vote(vote) => {
-                self.wake();
                 let pre_vote = vote.pre_vote;
                 let request = protocol::request_vote_in(vote);
+                let member = self.clone();
                 Answer::Later(Box::pin(async move {
                     let answer =
                         if pre_vote { raft.pre_vote(request).await } else { raft.vote(request).await };
+                    member.wake();
                     match answer {
                         Ok(answer) => Body::VoteAnswer(protocol::vote_answer_out(&answer)),
                         Err(error) => refusal(&error),

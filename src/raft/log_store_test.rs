@@ -94,7 +94,17 @@ impl RaftLogStorage<TypeConfig> for Floored {
 
     async fn get_log_state(&mut self) -> Result<LogState<TypeConfig>, io::Error> {
         let mut state = self.0.get_log_state().await?;
-        let made_up = |at: &LogId| at.committed_leader_id().term == 0 && self.0.reader.log.state(self.0.reader.group).is_some_and(|state| state.first_index > at.index) && at.index > 0 && state.last_log_id != Some(*at);
+        let made_up = |at: &LogId| {
+            at.committed_leader_id().term == 0
+                && self
+                    .0
+                    .reader
+                    .log
+                    .state(self.0.reader.group)
+                    .is_some_and(|state| state.first_index > at.index)
+                && at.index > 0
+                && state.last_log_id != Some(*at)
+        };
         if state.last_purged_log_id.as_ref().is_some_and(made_up) {
             state.last_purged_log_id = None;
         }

@@ -278,6 +278,7 @@ async fn exchange(shared: &Shared, peer: &Peer, address: &str, queued: &mut mpsc
         cluster_id: shared.me.cluster_id.clone(),
         node: shared.me.node.0,
         address: shared.me.address.clone(),
+        to: peer.node.0,
     };
     let hello = Message { group: 0, id: 0, body: Some(Body::Hello(hello)) };
     if frames.send(Frame { messages: vec![hello] }).await.is_err() {
@@ -288,7 +289,9 @@ async fn exchange(shared: &Shared, peer: &Peer, address: &str, queued: &mut mpsc
     let mut inbound = match timeout(Duration::from_secs(2), connecting).await {
         Ok(Ok(response)) => response.into_inner(),
         Ok(Err(status)) => {
-            tracing::debug!(node = peer.node.0, address, %status, "no connection");
+            if status.code() == tonic::Code::FailedPrecondition {
+                tracing::warn!(node = peer.node.0, address, reason = status.message(), "connection refused");
+            }
             return;
         }
         Err(_) => return,

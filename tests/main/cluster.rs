@@ -1,5 +1,6 @@
 //! The fixture: n processes of the program on loopback ports and temporary folders.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -103,7 +104,8 @@ impl Cluster {
 
     /// Waits until the nodes that run know each other as alive, and vote in the catalog.
     pub async fn ready(&mut self) {
-        let running: Vec<usize> = (0..self.nodes.len()).filter(|at| self.nodes[*at].child.is_some()).collect();
+        let running: Vec<usize> =
+            (0..self.nodes.len()).filter(|at| self.nodes[*at].child.is_some()).collect();
         let (count, live) = (self.nodes.len(), running.len());
         for at in running {
             let node = &mut self.nodes[at];
@@ -126,21 +128,6 @@ impl Cluster {
         }
     }
 
-    /// The place of the node that a status calls `id`.
-    pub async fn place_of(&self, id: u64) -> usize {
-        until("the place of a node", async || {
-            for at in (0..self.nodes.len()).filter(|at| self.nodes[*at].child.is_some()) {
-                if let Some(status) = self.status(at).await
-                    && let Some(found) = status.nodes.iter().find(|node| node.node_id == id)
-                {
-                    return self.nodes.iter().position(|node| node.address == found.address);
-                }
-            }
-            None
-        })
-        .await
-    }
-
     /// The node that leads a partition of a table.
     pub async fn leader_of(&self, client: &Client, table: &TableName, partition: usize) -> usize {
         let leader = until("a leader", async || {
@@ -159,6 +146,24 @@ impl Cluster {
             known = Some(self.client_of(at).wait_active(name, PATIENCE).await.expect("the table is in use"));
         }
         known.expect("a node runs")
+    }
+
+    /// Waits until a node has applied everything that the others have logged at this moment.
+    pub async fn level(&self, at: usize) {
+        let mut newest: BTreeMap<u64, u64> = BTreeMap::new();
+        for other in (0..self.nodes.len()).filter(|other| self.nodes[*other].child.is_some()) {
+            for replica in self.status(other).await.expect("a status").replicas {
+                let last = newest.entry(replica.group_id).or_default();
+                *last = replica.last_index.max(*last);
+            }
+        }
+        until("the node having applied what the others have", async || {
+            let applied = self.status(at).await?.replicas.into_iter();
+            let applied: BTreeMap<u64, u64> =
+                applied.map(|replica| (replica.group_id, replica.applied_index)).collect();
+            newest.iter().all(|(group, last)| applied.get(group) >= Some(last)).then_some(())
+        })
+        .await;
     }
 
     /// kill -9.
@@ -264,6 +269,15 @@ pub fn run_program(arguments: &[&str]) -> (ExitStatus, String) {
     let mut command = Command::new(PROGRAM);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     ended(&mut command.spawn().expect("the program starts"))
+}
+
+/// Runs the program to its end with a folder for what is temporary; gives its exit status and what it said, all of it.
+pub fn run_in(folder: &Path, arguments: &[&str]) -> (ExitStatus, String) {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments).env("TMPDIR", folder).stdin(Stdio::null());
+    let output = command.output().expect("the program runs");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status, String::from_utf8_lossy(&said).into_owned())
 }
 
 /// The end of a process that ends by itself, within `PATIENCE`.

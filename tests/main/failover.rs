@@ -43,9 +43,9 @@ async fn begin() -> (Cluster, Client, watertable::client::Table, Workload) {
 
 /// Prints the pauses, and holds them against the bound. What is not known to have happened must be what was on its way
 /// when a node died, not what was sent while there was no leader.
-fn judge(report: &Report, what: &str, moments: &[Instant]) {
+fn judge(report: &Report, what: &str, moments: &[(Instant, Instant)]) {
     for (round, moment) in moments.iter().enumerate() {
-        let pauses = report.pauses_at(*moment);
+        let pauses = report.pauses_between(*moment);
         eprintln!("{what}, round {round}: writes paused by partition, ms: {:?}", milliseconds(&pauses));
         assert!(pauses.iter().all(|pause| *pause < PAUSE_MAX), "{what}: too long a pause: {pauses:?}");
     }
@@ -65,10 +65,11 @@ async fn a_killed_leader_costs_a_pause_and_nothing_else() {
     let mut moments = Vec::new();
     for round in 0..rounds() {
         let victim = cluster.leader_of(&client, &table.name, round % table.partitions.len()).await;
+        let began = Instant::now();
         cluster.kill(victim);
-        moments.push(Instant::now());
         // Every partition goes on without it, before it is back.
         workload.goes_on(25).await;
+        moments.push((began, Instant::now()));
         cluster.start_node(victim);
         cluster.ready().await;
         workload.goes_on(15).await;
@@ -85,15 +86,16 @@ async fn all_nodes_killed_at_once_lose_nothing() {
     let (mut cluster, client, table, workload) = begin().await;
     let mut moments = Vec::new();
     for _ in 0..rounds().div_ceil(2) {
+        let began = Instant::now();
         for at in 0..3 {
             cluster.kill(at);
         }
-        moments.push(Instant::now());
         for at in 0..3 {
             cluster.start_node(at);
         }
         cluster.ready().await;
         workload.goes_on(25).await;
+        moments.push((began, Instant::now()));
     }
     let report = workload.stop().await;
     judge(&report, "all killed", &moments);
@@ -107,11 +109,12 @@ async fn a_node_that_is_asked_to_stop_hands_its_leaderships_over() {
     let mut moments = Vec::new();
     for round in 0..3 {
         let leaving = cluster.leader_of(&client, &table.name, round).await;
-        moments.push(Instant::now());
+        let began = Instant::now();
         cluster.nodes[leaving].signal_stop();
         let status = cluster.nodes[leaving].stopped().await;
         assert!(status.success(), "it ended with {status}");
         workload.goes_on(15).await;
+        moments.push((began, Instant::now()));
         cluster.start_node(leaving);
         cluster.ready().await;
         workload.goes_on(15).await;
@@ -127,7 +130,6 @@ async fn a_leader_that_was_alone_for_a_while_goes_on() {
     let (mut cluster, client, table, workload) = begin().await;
     let alone = cluster.leader_of(&client, &table.name, 0).await;
     let others: Vec<usize> = (0..3).filter(|at| *at != alone).collect();
-    let moment = Instant::now();
     for at in &others {
         cluster.kill(*at);
     }
@@ -145,7 +147,7 @@ async fn a_leader_that_was_alone_for_a_while_goes_on() {
     cluster.ready().await;
     workload.goes_on(20).await;
     let report = workload.stop().await;
-    eprintln!("a leader alone: writes paused by partition, ms: {:?}", milliseconds(&report.pauses_at(moment)));
+    eprintln!("a leader alone: longest pause {:?}", report.longest_pause());
     let history = verified(&client, &table.name).await;
     report.check(&history, &table);
 }
@@ -172,7 +174,8 @@ async fn partitions_that_slept_wake_for_a_write() {
     let began = Instant::now();
     for id in key_in_each(&table, "orphaned") {
         let whole = sample::item([("id", sample::s(id))]);
-        until("a write", async || client.put_item(&table.name, &whole, WriteOptions::default()).await.ok()).await;
+        until("a write", async || client.put_item(&table.name, &whole, WriteOptions::default()).await.ok())
+            .await;
     }
     eprintln!("a leader died while its groups slept: writes to all took {:?}", began.elapsed());
     assert!(began.elapsed() < PAUSE_MAX);

@@ -84,7 +84,11 @@ impl History {
             iterators.insert(shard.id.clone(), iterator.expect("an iterator"));
         }
         while !iterators.is_empty() && !enough(&history.records) {
-            assert!(Instant::now() < deadline, "the stream tells no more than {} records", history.records.len());
+            assert!(
+                Instant::now() < deadline,
+                "the stream tells no more than {} records",
+                history.records.len()
+            );
             let mut came = false;
             for (shard, iterator) in std::mem::take(&mut iterators) {
                 let page = client.get_records(&iterator, 0).await.expect("a page of records");

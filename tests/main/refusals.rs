@@ -84,28 +84,128 @@ fn invalid_values() -> Vec<Case> {
     largest.push(attribute("x", &text(&"x".repeat(409_600))));
     vec![
         ("no item", p, field(1, b"things"), "item is missing"),
-        ("no partition key", p, put_item(&[attribute("at", &digits("1"))]), "One or more parameter values were invalid: Missing the key id in the item"),
-        ("no sort key", p, put_item(&[attribute("id", &text("a"))]), "One or more parameter values were invalid: Missing the key at in the item"),
-        ("key of another type", p, put_item(&[attribute("id", &digits("1")), attribute("at", &digits("1"))]), "One or more parameter values were invalid: Type mismatch for key id expected: S actual: N"),
-        ("sort key of another type", p, put_item(&[attribute("id", &text("a")), attribute("at", &text("1"))]), "One or more parameter values were invalid: Type mismatch for key at expected: N actual: S"),
-        ("empty key", p, put_item(&[attribute("id", &text("")), attribute("at", &digits("1"))]), "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: id"),
-        ("long key", p, put_item(&[attribute("id", &text(&"k".repeat(2049))), attribute("at", &digits("1"))]), "One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of2048 bytes"),
-        ("a value of no type", p, put(&[]), "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes"),
-        ("null that is false", p, put(&number(5, 0)), "One or more parameter values were invalid: Null attribute value types must have the value of true"),
-        ("empty attribute name", p, put_item(&[good_key(), attribute("", &text("x"))]), "One or more parameter values were invalid: Empty attribute name"),
-        ("long attribute name", p, put_item(&[good_key(), attribute(&"n".repeat(65_536), &text("x"))]), "One or more parameter values were invalid: Attribute name is too large, must be less than 65536 bytes"),
+        (
+            "no partition key",
+            p,
+            put_item(&[attribute("at", &digits("1"))]),
+            "One or more parameter values were invalid: Missing the key id in the item",
+        ),
+        (
+            "no sort key",
+            p,
+            put_item(&[attribute("id", &text("a"))]),
+            "One or more parameter values were invalid: Missing the key at in the item",
+        ),
+        (
+            "key of another type",
+            p,
+            put_item(&[attribute("id", &digits("1")), attribute("at", &digits("1"))]),
+            "One or more parameter values were invalid: Type mismatch for key id expected: S actual: N",
+        ),
+        (
+            "sort key of another type",
+            p,
+            put_item(&[attribute("id", &text("a")), attribute("at", &text("1"))]),
+            "One or more parameter values were invalid: Type mismatch for key at expected: N actual: S",
+        ),
+        (
+            "empty key",
+            p,
+            put_item(&[attribute("id", &text("")), attribute("at", &digits("1"))]),
+            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: id",
+        ),
+        (
+            "long key",
+            p,
+            put_item(&[attribute("id", &text(&"k".repeat(2049))), attribute("at", &digits("1"))]),
+            "One or more parameter values were invalid: Size of hashkey has exceeded the maximum size limit of2048 bytes",
+        ),
+        (
+            "a value of no type",
+            p,
+            put(&[]),
+            "Supplied AttributeValue is empty, must contain exactly one of the supported datatypes",
+        ),
+        (
+            "null that is false",
+            p,
+            put(&number(5, 0)),
+            "One or more parameter values were invalid: Null attribute value types must have the value of true",
+        ),
+        (
+            "empty attribute name",
+            p,
+            put_item(&[good_key(), attribute("", &text("x"))]),
+            "One or more parameter values were invalid: Empty attribute name",
+        ),
+        (
+            "long attribute name",
+            p,
+            put_item(&[good_key(), attribute(&"n".repeat(65_536), &text("x"))]),
+            "One or more parameter values were invalid: Attribute name is too large, must be less than 65536 bytes",
+        ),
         ("no number", p, put(&digits("NaN")), "The parameter cannot be converted to a numeric value: NaN"),
-        ("number with a space", p, put(&digits(" 1")), "The parameter cannot be converted to a numeric value:  1"),
+        (
+            "number with a space",
+            p,
+            put(&digits(" 1")),
+            "The parameter cannot be converted to a numeric value:  1",
+        ),
         ("empty number", p, put(&digits("")), "The parameter cannot be converted to a numeric value"),
-        ("39 digits", p, put(&digits(&long)), "Attempting to store more than 38 significant digits in a Number"),
-        ("large number", p, put(&digits("1e126")), "Number overflow. Attempting to store a number with magnitude larger than supported range"),
-        ("small number", p, put(&digits("1e-131")), "Number underflow. Attempting to store a number with magnitude smaller than supported range"),
-        ("empty set of strings", p, put(&field(8, &[])), "One or more parameter values were invalid: An string set  may not be empty"),
-        ("empty set of numbers", p, put(&field(9, &[])), "One or more parameter values were invalid: An number set  may not be empty"),
-        ("empty set of binaries", p, put(&field(10, &[])), "One or more parameter values were invalid: Binary sets should not be empty"),
-        ("a string twice", p, put(&field(8, &join([field(1, b"a"), field(1, b"a")]))), "One or more parameter values were invalid: Input collection [a, a] contains duplicates."),
-        ("a number twice", p, put(&field(9, &join([field(1, b"1"), field(1, b"1.0")]))), "Input collection contains duplicates"),
-        ("33 levels", p, put(&nested(33)), "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit"),
+        (
+            "39 digits",
+            p,
+            put(&digits(&long)),
+            "Attempting to store more than 38 significant digits in a Number",
+        ),
+        (
+            "large number",
+            p,
+            put(&digits("1e126")),
+            "Number overflow. Attempting to store a number with magnitude larger than supported range",
+        ),
+        (
+            "small number",
+            p,
+            put(&digits("1e-131")),
+            "Number underflow. Attempting to store a number with magnitude smaller than supported range",
+        ),
+        (
+            "empty set of strings",
+            p,
+            put(&field(8, &[])),
+            "One or more parameter values were invalid: An string set  may not be empty",
+        ),
+        (
+            "empty set of numbers",
+            p,
+            put(&field(9, &[])),
+            "One or more parameter values were invalid: An number set  may not be empty",
+        ),
+        (
+            "empty set of binaries",
+            p,
+            put(&field(10, &[])),
+            "One or more parameter values were invalid: Binary sets should not be empty",
+        ),
+        (
+            "a string twice",
+            p,
+            put(&field(8, &join([field(1, b"a"), field(1, b"a")]))),
+            "One or more parameter values were invalid: Input collection [a, a] contains duplicates.",
+        ),
+        (
+            "a number twice",
+            p,
+            put(&field(9, &join([field(1, b"1"), field(1, b"1.0")]))),
+            "Input collection contains duplicates",
+        ),
+        (
+            "33 levels",
+            p,
+            put(&nested(33)),
+            "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit",
+        ),
         ("large item", p, put_item(&largest), "Item size has exceeded the maximum allowed size"),
         ("unknown condition", p, join([put(&text("x")), number(3, 9)]), "condition has no value 9"),
         ("unknown return values", p, join([put(&text("x")), number(4, 9)]), "return_values has no value 9"),
@@ -120,23 +220,98 @@ fn invalid_keys() -> Vec<Case> {
         ("no key", g, field(1, b"things"), "key is missing"),
         ("half a key", g, get(&[attribute("id", &text("a"))]), MISMATCH),
         ("more than a key", g, get(&[good_key(), attribute("x", &text("a"))]), MISMATCH),
-        ("a key of other names", g, get(&[attribute("id", &text("a")), attribute("x", &digits("1"))]), MISMATCH),
-        ("a key of other types", g, get(&[attribute("id", &text("a")), attribute("at", &text("1"))]), MISMATCH),
+        (
+            "a key of other names",
+            g,
+            get(&[attribute("id", &text("a")), attribute("x", &digits("1"))]),
+            MISMATCH,
+        ),
+        (
+            "a key of other types",
+            g,
+            get(&[attribute("id", &text("a")), attribute("at", &text("1"))]),
+            MISMATCH,
+        ),
         ("a deletion by half a key", d, get(&[attribute("id", &text("a"))]), MISMATCH),
-        ("ALL_NEW of a deletion", d, join([get(&[good_key()]), number(4, 2)]), "Return values set to invalid value"),
-        ("unknown condition of a deletion", d, join([get(&[good_key()]), number(3, 7)]), "condition has no value 7"),
-        ("an update of the key", u, update(field(3, &attribute("at", &digits("2")))), "One or more parameter values were invalid: Cannot update attribute at. This attribute is part of the key"),
-        ("a removal of the key", u, update(field(4, b"id")), "One or more parameter values were invalid: Cannot update attribute id. This attribute is part of the key"),
-        ("set and removed", u, update(join([field(3, &attribute("x", &text("1"))), field(4, b"x")])), "Two actions of the update overlap: both are for x"),
-        ("removed twice", u, update(join([field(4, b"x"), field(4, b"x")])), "Two actions of the update overlap: both are for x"),
-        ("removal of no name", u, update(field(4, b"")), "One or more parameter values were invalid: Empty attribute name"),
-        ("an update too large", u, update(field(3, &attribute("x", &text(&"x".repeat(409_601))))), "Item size has exceeded the maximum allowed size"),
+        (
+            "ALL_NEW of a deletion",
+            d,
+            join([get(&[good_key()]), number(4, 2)]),
+            "Return values set to invalid value",
+        ),
+        (
+            "unknown condition of a deletion",
+            d,
+            join([get(&[good_key()]), number(3, 7)]),
+            "condition has no value 7",
+        ),
+        (
+            "an update of the key",
+            u,
+            update(field(3, &attribute("at", &digits("2")))),
+            "One or more parameter values were invalid: Cannot update attribute at. This attribute is part of the key",
+        ),
+        (
+            "a removal of the key",
+            u,
+            update(field(4, b"id")),
+            "One or more parameter values were invalid: Cannot update attribute id. This attribute is part of the key",
+        ),
+        (
+            "set and removed",
+            u,
+            update(join([field(3, &attribute("x", &text("1"))), field(4, b"x")])),
+            "Two actions of the update overlap: both are for x",
+        ),
+        (
+            "removed twice",
+            u,
+            update(join([field(4, b"x"), field(4, b"x")])),
+            "Two actions of the update overlap: both are for x",
+        ),
+        (
+            "removal of no name",
+            u,
+            update(field(4, b"")),
+            "One or more parameter values were invalid: Empty attribute name",
+        ),
+        (
+            "an update too large",
+            u,
+            update(field(3, &attribute("x", &text(&"x".repeat(409_601))))),
+            "Item size has exceeded the maximum allowed size",
+        ),
         // The item is there, with 300 KiB: together they are too large.
-        ("an update that makes the item too large", u, update(field(3, &attribute("y", &text(&"y".repeat(200_000))))), "Item size*"),
-        ("unknown return values of an update", u, join([update(vec![]), number(6, 5)]), "return_values has no value 5"),
-        ("scan from half a key", Method::SCAN, join([field(1, b"things"), field(3, &attribute("id", &text("a")))]), "The provided starting key is invalid: The provided key element does not match the schema"),
-        ("scan of a name that is none", Method::SCAN, field(1, b"a"), "TableName must be at least 3 characters long and at most 255 characters long"),
-        ("characters", Method::DESCRIBE_TABLE, field(1, b"a b c"), "1 validation error detected: Value 'a b c' at 'tableName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+"),
+        (
+            "an update that makes the item too large",
+            u,
+            update(field(3, &attribute("y", &text(&"y".repeat(200_000))))),
+            "Item size*",
+        ),
+        (
+            "unknown return values of an update",
+            u,
+            join([update(vec![]), number(6, 5)]),
+            "return_values has no value 5",
+        ),
+        (
+            "scan from half a key",
+            Method::SCAN,
+            join([field(1, b"things"), field(3, &attribute("id", &text("a")))]),
+            "The provided starting key is invalid: The provided key element does not match the schema",
+        ),
+        (
+            "scan of a name that is none",
+            Method::SCAN,
+            field(1, b"a"),
+            "TableName must be at least 3 characters long and at most 255 characters long",
+        ),
+        (
+            "characters",
+            Method::DESCRIBE_TABLE,
+            field(1, b"a b c"),
+            "1 validation error detected: Value 'a b c' at 'tableName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9_.-]+",
+        ),
     ]
 }
 
@@ -151,7 +326,9 @@ fn invalid_batches() -> Vec<Case> {
     };
     let many = |count: usize| (0..count).flat_map(|at| one(&format!("b{at}"))).collect::<Vec<u8>>();
     let keys = |ids: &[String]| {
-        let keys = ids.iter().map(|id| field(2, &[attribute("id", &text(id)), attribute("at", &digits("1"))].concat()));
+        let keys = ids
+            .iter()
+            .map(|id| field(2, &[attribute("id", &text(id)), attribute("at", &digits("1"))].concat()));
         field(1, &[field(1, b"things"), keys.flatten().collect()].concat())
     };
     let named = |count: usize| (0..count).map(|at| format!("b{at}")).collect::<Vec<_>>();
@@ -162,8 +339,18 @@ fn invalid_batches() -> Vec<Case> {
         ("26 writes", w, many(26), "Too many items requested for the BatchWriteItem call"),
         ("an item twice", w, join([one("b1"), one("b2"), one("b1")]), twice),
         ("put and deleted", w, join([one("a"), delete("1.0")]), twice),
-        ("neither put nor deletion", w, join([one("b1"), field(1, &field(1, b"things"))]), "a request of a batch is neither a put nor a delete"),
-        ("one bad among good", w, join([one("b1"), one("b2"), one("")]), "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: id"),
+        (
+            "neither put nor deletion",
+            w,
+            join([one("b1"), field(1, &field(1, b"things"))]),
+            "a request of a batch is neither a put nor a delete",
+        ),
+        (
+            "one bad among good",
+            w,
+            join([one("b1"), one("b2"), one("")]),
+            "One or more parameter values are not valid. The AttributeValue for a key attribute cannot contain an empty string value. Key: id",
+        ),
         ("no keys", g, vec![], "The batch get request list for a table cannot be null or empty"),
         ("101 keys", g, keys(&named(101)), "Too many items requested for the BatchGetItem call"),
         ("a key twice", g, keys(&["a".to_owned(), "a".to_owned()]), twice),
@@ -178,24 +365,104 @@ fn invalid_tables() -> Vec<Case> {
     let with = |more: Vec<u8>| join([new("fresh", &[id()]), more]);
     let c = Method::CREATE_TABLE;
     vec![
-        ("a name of two letters", c, new("ab", &[id()]), "TableName must be at least 3 characters long and at most 255 characters long"),
-        ("a name of 256 letters", c, new(&"a".repeat(256), &[id()]), "TableName must be at least 3 characters long and at most 255 characters long"),
+        (
+            "a name of two letters",
+            c,
+            new("ab", &[id()]),
+            "TableName must be at least 3 characters long and at most 255 characters long",
+        ),
+        (
+            "a name of 256 letters",
+            c,
+            new(&"a".repeat(256), &[id()]),
+            "TableName must be at least 3 characters long and at most 255 characters long",
+        ),
         ("no key schema", c, field(1, b"fresh"), "key_schema needs a partition_key"),
         ("no partition key", c, new("fresh", &[field(2, &key("at", 2))]), "key_schema needs a partition_key"),
-        ("a key without type", c, new("fresh", &[field(1, &key("id", 0))]), "the type of key attribute id must be S, N or B"),
-        ("a key of unknown type", c, new("fresh", &[field(1, &key("id", 9))]), "the type of key attribute id must be S, N or B"),
-        ("a key without name", c, new("fresh", &[field(1, &key("", 1))]), "One or more parameter values were invalid: Empty attribute name"),
-        ("a key with a long name", c, new("fresh", &[field(1, &key(&"n".repeat(256), 1))]), "One or more parameter values were invalid: the name of a key attribute is longer than 255 bytes"),
-        ("two keys of one name", c, new("fresh", &[id(), field(2, &key("id", 2))]), "Both the Hash Key and the Range Key element in the KeySchema have the same name"),
-        ("257 partitions", c, with(vec![4 << 3, 0x81, 0x02]), "partitions must be between 1 and 256, not 257"),
-        ("retention too short", c, with(vec![5 << 3, 0xe7, 0x07]), "retention_ms must be between 1000 and 86400000, not 999"),
-        ("retention too long", c, with(vec![5 << 3, 0x81, 0xb8, 0x99, 0x29]), "retention_ms must be between 1000 and 86400000, not 86400001"),
-        ("a stream without view type", c, with(field(3, &number(1, 1))), "a stream that is turned on needs a view_type"),
-        ("a stream of unknown view type", c, with(field(3, &join([number(1, 1), number(2, 9)]))), "view_type has no value 9"),
-        ("no stream, but a view type", c, with(field(3, &number(2, 1))), "view_type must not be given where a stream is turned off"),
-        ("an update of nothing", Method::UPDATE_TABLE, field(1, b"things"), "an update needs a stream specification"),
-        ("turning on what is on", Method::UPDATE_TABLE, join([field(1, b"things"), field(2, &join([number(1, 1), number(2, 4)]))]), "Table already has an enabled stream: TableName: things"),
-        ("turning off what is off", Method::UPDATE_TABLE, join([field(1, b"plain"), field(2, &number(1, 0))]), "Table has no stream to disable: TableName: plain"),
+        (
+            "a key without type",
+            c,
+            new("fresh", &[field(1, &key("id", 0))]),
+            "the type of key attribute id must be S, N or B",
+        ),
+        (
+            "a key of unknown type",
+            c,
+            new("fresh", &[field(1, &key("id", 9))]),
+            "the type of key attribute id must be S, N or B",
+        ),
+        (
+            "a key without name",
+            c,
+            new("fresh", &[field(1, &key("", 1))]),
+            "One or more parameter values were invalid: Empty attribute name",
+        ),
+        (
+            "a key with a long name",
+            c,
+            new("fresh", &[field(1, &key(&"n".repeat(256), 1))]),
+            "One or more parameter values were invalid: the name of a key attribute is longer than 255 bytes",
+        ),
+        (
+            "two keys of one name",
+            c,
+            new("fresh", &[id(), field(2, &key("id", 2))]),
+            "Both the Hash Key and the Range Key element in the KeySchema have the same name",
+        ),
+        (
+            "257 partitions",
+            c,
+            with(vec![4 << 3, 0x81, 0x02]),
+            "partitions must be between 1 and 256, not 257",
+        ),
+        (
+            "retention too short",
+            c,
+            with(vec![5 << 3, 0xe7, 0x07]),
+            "retention_ms must be between 1000 and 86400000, not 999",
+        ),
+        (
+            "retention too long",
+            c,
+            with(vec![5 << 3, 0x81, 0xb8, 0x99, 0x29]),
+            "retention_ms must be between 1000 and 86400000, not 86400001",
+        ),
+        (
+            "a stream without view type",
+            c,
+            with(field(3, &number(1, 1))),
+            "a stream that is turned on needs a view_type",
+        ),
+        (
+            "a stream of unknown view type",
+            c,
+            with(field(3, &join([number(1, 1), number(2, 9)]))),
+            "view_type has no value 9",
+        ),
+        (
+            "no stream, but a view type",
+            c,
+            with(field(3, &number(2, 1))),
+            "view_type must not be given where a stream is turned off",
+        ),
+        (
+            "an update of nothing",
+            Method::UPDATE_TABLE,
+            field(1, b"things"),
+            "an update needs a stream specification",
+        ),
+        (
+            "turning on what is on",
+            Method::UPDATE_TABLE,
+            join([field(1, b"things"), field(2, &join([number(1, 1), number(2, 4)]))]),
+            "Table already has an enabled stream: TableName: things",
+        ),
+        (
+            "turning off what is off",
+            Method::UPDATE_TABLE,
+            join([field(1, b"plain"), field(2, &number(1, 0))]),
+            "Table has no stream to disable: TableName: plain",
+        ),
         ("101 names", Method::LIST_TABLES, number(2, 101), "limit must be between 1 and 100, not 101"),
     ]
 }
@@ -212,31 +479,73 @@ fn invalid_streams(arn: &str, shard: &str, sealed: &str) -> Vec<Case> {
             timestamp_ms,
         })
     };
-    let short = v1::GetShardIteratorRequest { stream_arn: arn.to_owned(), shard_id: "shardId-1".to_owned(), r#type: 1, ..Default::default() };
-    let records = |token: &str, limit| message(v1::GetRecordsRequest { shard_iterator: token.to_owned(), limit });
-    let forged = sealed.replace(|letter: char| letter == 'A', "B");
+    let short = v1::GetShardIteratorRequest {
+        stream_arn: arn.to_owned(),
+        shard_id: "shardId-1".to_owned(),
+        r#type: 1,
+        ..Default::default()
+    };
+    let records =
+        |token: &str, limit| message(v1::GetRecordsRequest { shard_iterator: token.to_owned(), limit });
+    let (rest, last) = sealed.split_at(sealed.len() - 1);
+    let forged = format!("{rest}{}", if last == "A" { "B" } else { "A" });
     let beyond = "9".repeat(39);
     vec![
         ("no ARN", Method::DESCRIBE_STREAM, vec![], "Invalid StreamArn: "),
         ("a bad ARN", Method::DESCRIBE_STREAM, field(1, b"arn:aws:x"), "Invalid StreamArn: arn:aws:x"),
         ("a bad ARN to start at", Method::LIST_STREAMS, field(3, b"x"), "Invalid StreamArn: x"),
         ("101 streams", Method::LIST_STREAMS, number(2, 101), "limit must be between 1 and 100, not 101"),
-        ("101 shards", Method::DESCRIBE_STREAM, join([field(1, arn.as_bytes()), number(2, 101)]), "limit must be between 1 and 100, not 101"),
+        (
+            "101 shards",
+            Method::DESCRIBE_STREAM,
+            join([field(1, arn.as_bytes()), number(2, 101)]),
+            "limit must be between 1 and 100, not 101",
+        ),
         ("no type", i, iterator(0, None, None), "type must be*"),
         ("an unknown type", i, iterator(9, None, None), "type must be*"),
         ("TRIM_HORIZON at a number", i, iterator(Type::TrimHorizon.into(), Some("1"), None), "type must be*"),
         ("LATEST at a time", i, iterator(Type::Latest.into(), None, Some(1)), "type must be*"),
         ("AT_ without number", i, iterator(Type::AtSequenceNumber.into(), None, None), "type must be*"),
-        ("AFTER_ without number", i, iterator(Type::AfterSequenceNumber.into(), None, Some(1)), "type must be*"),
+        (
+            "AFTER_ without number",
+            i,
+            iterator(Type::AfterSequenceNumber.into(), None, Some(1)),
+            "type must be*",
+        ),
         ("AT_TIMESTAMP without time", i, iterator(Type::AtTimestamp.into(), None, None), "type must be*"),
-        ("letters", i, iterator(Type::AtSequenceNumber.into(), Some("abc"), None), "Invalid SequenceNumber: abc"),
-        ("another generation", i, iterator(Type::AtSequenceNumber.into(), Some(&beyond), None), "Invalid SequenceNumber: *"),
-        ("the future", i, iterator(Type::AtTimestamp.into(), None, Some(u64::MAX / 2)), "Timestamp must not be in the future"),
-        ("a short shard id", i, message(short), "Invalid ShardId: shardId-1: it must have 28 to 65 characters"),
+        (
+            "letters",
+            i,
+            iterator(Type::AtSequenceNumber.into(), Some("abc"), None),
+            "Invalid SequenceNumber: abc",
+        ),
+        (
+            "another generation",
+            i,
+            iterator(Type::AtSequenceNumber.into(), Some(&beyond), None),
+            "Invalid SequenceNumber: *",
+        ),
+        (
+            "the future",
+            i,
+            iterator(Type::AtTimestamp.into(), None, Some(u64::MAX / 2)),
+            "Timestamp must not be in the future",
+        ),
+        (
+            "a short shard id",
+            i,
+            message(short),
+            "Invalid ShardId: shardId-1: it must have 28 to 65 characters",
+        ),
         ("no iterator", r, records("", 0), "Invalid ShardIterator"),
         ("a bogus iterator", r, records(&format!("{arn}|1|AAAA"), 0), "Invalid ShardIterator"),
         ("a forged iterator", r, records(&forged, 0), "Invalid ShardIterator"),
-        ("1001 records", r, join([records(sealed, 0), vec![2 << 3, 0xe9, 0x07]]), "limit must be between 1 and 1000, not 1001"),
+        (
+            "1001 records",
+            r,
+            join([records(sealed, 0), vec![2 << 3, 0xe9, 0x07]]),
+            "limit must be between 1 and 1000, not 1001",
+        ),
     ]
 }
 
@@ -292,24 +601,49 @@ async fn bad_input_is_refused_and_changes_nothing() {
         ("an update nowhere", Method::UPDATE_ITEM, join([nowhere(), field(2, &good_key())]), missing),
         ("a deletion nowhere", Method::DELETE_ITEM, join([nowhere(), field(2, &good_key())]), missing),
         ("a scan nowhere", Method::SCAN, nowhere(), missing),
-        ("a batch nowhere", Method::BATCH_WRITE_ITEM, field(1, &join([nowhere(), field(3, &good_key())])), missing),
-        ("reads nowhere", Method::BATCH_GET_ITEM, field(1, &join([nowhere(), field(2, &good_key())])), missing),
+        (
+            "a batch nowhere",
+            Method::BATCH_WRITE_ITEM,
+            field(1, &join([nowhere(), field(3, &good_key())])),
+            missing,
+        ),
+        (
+            "reads nowhere",
+            Method::BATCH_GET_ITEM,
+            field(1, &join([nowhere(), field(2, &good_key())])),
+            missing,
+        ),
         ("no such table", Method::DESCRIBE_TABLE, nowhere(), of_table),
         ("none to delete", Method::DELETE_TABLE, nowhere(), of_table),
         ("none to change", Method::UPDATE_TABLE, join([nowhere(), field(2, &number(1, 0))]), of_table),
-        ("no such stream", Method::DESCRIBE_STREAM, field(1, other.as_bytes()), "Requested resource not found: Stream: *"),
-        ("no such shard", Method::GET_SHARD_ITERATOR, unknown_shard, "Requested resource not found: Shard does not exist"),
+        (
+            "no such stream",
+            Method::DESCRIBE_STREAM,
+            field(1, other.as_bytes()),
+            "Requested resource not found: Stream: *",
+        ),
+        (
+            "no such shard",
+            Method::GET_SHARD_ITERATOR,
+            unknown_shard,
+            "Requested resource not found: Shard does not exist",
+        ),
     ] {
         refused(&client, case, Code::NotFound, "ResourceNotFoundException", Kind::Rejected).await;
     }
-    let again = field(1, b"things").into_iter().chain(field(2, &field(1, &join([field(1, b"id"), number(2, 1)]))));
-    let exists = ("a table of that name", Method::CREATE_TABLE, again.collect(), "Table already exists: things");
+    let again =
+        field(1, b"things").into_iter().chain(field(2, &field(1, &join([field(1, b"id"), number(2, 1)]))));
+    let exists =
+        ("a table of that name", Method::CREATE_TABLE, again.collect(), "Table already exists: things");
     refused(&client, exists, Code::AlreadyExists, "ResourceInUseException", Kind::Rejected).await;
 
     // Larger than any request may be. What is refused by its length has no reason of DynamoDB's.
     let huge = put(&field(3, &vec![0; 17 << 20]));
     let error = client.send_prepared_anywhere(Method::PUT_ITEM, huge.into()).await.expect_err("too large");
-    assert!([Code::OutOfRange, Code::ResourceExhausted, Code::InvalidArgument].contains(&error.code()), "{error:?}");
+    assert!(
+        [Code::OutOfRange, Code::ResourceExhausted, Code::InvalidArgument].contains(&error.code()),
+        "{error:?}"
+    );
     assert_ne!(error.kind(), Kind::Unavailable, "it will never succeed: {error:?}");
 
     assert_eq!(history::scan(&client, &things.name, &things.key).await, before);

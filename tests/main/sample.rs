@@ -59,7 +59,7 @@ pub fn airport(at: usize) -> Item {
         ("name", s(format!("Airport of {}", "abcdefghij".repeat(at % 5 + 1)))),
         ("elevation", n(at * 13 % 4000)),
         ("latitude", n(format!("{}.{:03}", at % 90, at * 31 % 1000))),
-        ("hub", AttributeValue::Bool(at % 7 == 0)),
+        ("hub", AttributeValue::Bool(at.is_multiple_of(7))),
         ("icao", AttributeValue::Null),
         ("seal", b(code.as_bytes())),
         ("runways", AttributeValue::Ss([format!("{:02}L", at % 36), "18R".to_owned()].into())),

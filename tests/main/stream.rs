@@ -67,7 +67,8 @@ async fn each_view_type_shows_each_change_once() {
         let history = History::read(&client, &new.name).await;
         let arn = table.latest_stream_arn.as_deref().expect("a stream");
         assert_eq!(client.describe_stream(arn).await.expect("a stream").view_type, view);
-        let (new_shown, old_shown) = (view != KeysOnly && view != OldImage, view != KeysOnly && view != NewImage);
+        let (new_shown, old_shown) =
+            (view != KeysOnly && view != OldImage, view != KeysOnly && view != NewImage);
         let by_key = history.by_key(&new.key);
         for at in 0..AIRPORTS {
             let (before, after) = (airport(at), changed(at));
@@ -77,7 +78,11 @@ async fn each_view_type_shows_each_change_once() {
                 let record = told.next().unwrap_or_else(|| panic!("airport {at}: no {event:?}"));
                 let (old, new) = (old.filter(|_| old_shown), new.filter(|_| new_shown));
                 assert_eq!(record.event_name, event, "airport {at}");
-                assert_eq!((record.old_image.as_ref(), record.new_image.as_ref()), (old, new), "airport {at}");
+                assert_eq!(
+                    (record.old_image.as_ref(), record.new_image.as_ref()),
+                    (old, new),
+                    "airport {at}"
+                );
                 assert_eq!(record.keys, key_of(&before));
                 let size = record.keys.size() + old.map_or(0, Item::size) + new.map_or(0, Item::size);
                 assert_eq!(record.size_bytes, size as u64, "airport {at}, {event:?}");
@@ -142,7 +147,10 @@ async fn iterators_start_where_they_should() {
     let arn = cluster.everywhere(&new.name).await.latest_stream_arn.expect("a stream");
     let shard = client.describe_stream(&arn).await.expect("a stream").shards.remove(0);
     for at in 0..20 {
-        client.put_item(&new.name, &item([("id", s(format!("{}", at % 3))), ("at", n(at))]), plain()).await.expect("put");
+        client
+            .put_item(&new.name, &item([("id", s(format!("{}", at % 3))), ("at", n(at))]), plain())
+            .await
+            .expect("put");
         if at == 9 {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await; // until the clock shows another time to start at
         }
@@ -157,7 +165,11 @@ async fn iterators_start_where_they_should() {
     let at = |at: usize| all[at].sequence_number.clone();
     assert_eq!(numbers(&from(Start::At(at(5))).await), numbers(&all[5..]));
     assert_eq!(numbers(&from(Start::After(at(5))).await), numbers(&all[6..]));
-    assert_eq!(numbers(&from(Start::At(shard.starting.clone())).await), numbers(&all), "at the shard's start");
+    assert_eq!(
+        numbers(&from(Start::At(shard.starting.clone())).await),
+        numbers(&all),
+        "at the shard's start"
+    );
     assert_eq!(from(Start::After(at(19))).await.len(), 0);
     assert_eq!(numbers(&from(Start::AtTimestamp(0)).await), numbers(&all));
     let first = all.iter().position(|record| record.created_ms >= all[10].created_ms).expect("itself");
@@ -186,7 +198,8 @@ async fn iterators_start_where_they_should() {
     let ending = closed.ending.expect("it is closed");
     assert!(ending >= late[0].sequence_number);
     let beyond: u128 = ending.as_str().parse::<u128>().expect("a number") + 10_000_000_000;
-    let error = client.shard_iterator(&arn, &shard.id, &Start::At(SequenceNumber::new(beyond.to_string()))).await;
+    let error =
+        client.shard_iterator(&arn, &shard.id, &Start::At(SequenceNumber::new(beyond.to_string()))).await;
     let error = error.expect_err("out of range");
     assert_eq!((error.kind(), error.reason()), (Kind::Invalid, "ValidationException"), "{error}");
 }
@@ -224,7 +237,9 @@ async fn a_stream_is_turned_off_and_on_again() {
     {
         let described = client.describe_stream(arn).await.expect("a stream");
         assert_eq!((described.status, described.shards.len()), (status, 4));
-        assert!(described.shards.iter().all(|shard| shard.ending.is_some() == (status == StreamStatus::Disabled)));
+        assert!(
+            described.shards.iter().all(|shard| shard.ending.is_some() == (status == StreamStatus::Disabled))
+        );
         assert!(described.shards.is_sorted_by(|a, b| a.id < b.id));
         let history = History::read_until(&client, arn, |records| records.len() >= 40).await;
         assert_eq!(history.records.len(), 40);
@@ -247,7 +262,8 @@ async fn a_stream_is_turned_off_and_on_again() {
 async fn the_stream_of_a_deleted_table_outlives_it_for_a_while() {
     let cluster = Cluster::start(3).await;
     let client = cluster.client();
-    let new = NewTable { retention_ms: 4000, ..sample::table("mortal", Some(StreamViewType::NewAndOldImages)) };
+    let new =
+        NewTable { retention_ms: 4000, ..sample::table("mortal", Some(StreamViewType::NewAndOldImages)) };
     client.create_table(&new).await.expect("a table is created");
     let first = cluster.everywhere(&new.name).await;
     let arn = first.latest_stream_arn.clone().expect("a stream");
@@ -261,7 +277,11 @@ async fn the_stream_of_a_deleted_table_outlives_it_for_a_while() {
     let again = cluster.everywhere(&new.name).await;
     let other = again.latest_stream_arn.clone().expect("a stream");
     assert_ne!((&first.id, &arn), (&again.id, &other));
-    assert_eq!(client.get_item(&new.name, &key("1"), true).await.expect("a read"), None, "the items are gone");
+    assert_eq!(
+        client.get_item(&new.name, &key("1"), true).await.expect("a read"),
+        None,
+        "the items are gone"
+    );
     assert_eq!(history::scan(&client, &new.name, &new.key).await.len(), 0);
     let history = History::read_until(&client, &arn, |_| false).await;
     assert_eq!(history.records.len(), 40, "the deleted table's stream can be read to its end");
@@ -304,7 +324,8 @@ async fn a_subscription_follows_resumes_and_ends() {
         let whole = item([("id", s(format!("{}", at % 30))), ("at", n(at))]);
         until("a write", async || client.put_item(&new.name, &whole, plain()).await.ok()).await;
     };
-    let mut subscription = client.subscribe(&arn, Start::TrimHorizon, BTreeMap::new()).await.expect("subscribed");
+    let mut subscription =
+        client.subscribe(&arn, Start::TrimHorizon, BTreeMap::new()).await.expect("subscribed");
     let mut records = Vec::new();
     for at in 0..100 {
         put(at).await;

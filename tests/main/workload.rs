@@ -71,8 +71,7 @@ impl Workload {
             Arc::new((0..WRITERS * table.partitions.len()).map(|_| AtomicU64::new(0)).collect());
         let mut writers = JoinSet::new();
         for writer in 0..WRITERS {
-            let keys: Vec<_> =
-                (0..KEYS).map(|at| key_in_each(table, &format!("w{writer}k{at}"))).collect();
+            let keys: Vec<_> = (0..KEYS).map(|at| key_in_each(table, &format!("w{writer}k{at}"))).collect();
             for partition in 0..table.partitions.len() {
                 let place = writer * table.partitions.len() + partition;
                 let mine = keys.iter().map(|each| each[partition].clone()).collect();
@@ -81,7 +80,8 @@ impl Workload {
                 let writer = format!("{partition}.{writer}");
                 writers.spawn(async move {
                     let mut diary = Diary { partition, ..Diary::default() };
-                    write(&client, &table, mine, &writer, padding, pause, &mut diary, (&stop, &done[place])).await;
+                    write(&client, &table, mine, &writer, padding, pause, &mut diary, (&stop, &done[place]))
+                        .await;
                     diary
                 });
             }
@@ -89,16 +89,12 @@ impl Workload {
         Self { stop, done, writers }
     }
 
-    /// Writes acknowledged so far.
-    pub fn count(&self) -> u64 {
-        self.done.iter().map(|done| done.load(Ordering::Relaxed)).sum()
-    }
-
     /// Waits until each writer has been told of so many more.
     pub async fn goes_on(&self, more: u64) {
         let goals: Vec<u64> = self.done.iter().map(|done| done.load(Ordering::Relaxed) + more).collect();
         until("writes going on", async || {
-            let reached = self.done.iter().zip(&goals).all(|(done, goal)| done.load(Ordering::Relaxed) >= *goal);
+            let reached =
+                self.done.iter().zip(&goals).all(|(done, goal)| done.load(Ordering::Relaxed) >= *goal);
             reached.then_some(())
         })
         .await;
@@ -129,7 +125,8 @@ async fn write(
         let value = (count % DELETES != 0).then(|| format!("{writer}/{count}"));
         let result = match &value {
             Some(value) => {
-                let mut whole = item([("id", s(id.as_str())), ("value", s(value.as_str())), ("count", n(count))]);
+                let mut whole =
+                    item([("id", s(id.as_str())), ("value", s(value.as_str())), ("count", n(count))]);
                 if padding > 0 {
                     whole.insert(name("padding"), s("p".repeat(padding)));
                 }
@@ -168,18 +165,15 @@ impl Report {
         attempts.filter(|attempt| attempt.outcome == outcome).count()
     }
 
-    /// The longest time, by partition, without an acknowledgement, that `moment` lies in.
-    pub fn pauses_at(&self, moment: Instant) -> Vec<Duration> {
+    /// The longest time without an acknowledgement that a writer saw between two moments, by partition: a partition is
+    /// as slow as the slower of its writers.
+    pub fn pauses_between(&self, (from, to): (Instant, Instant)) -> Vec<Duration> {
         let mut pauses: BTreeMap<usize, Duration> = BTreeMap::new();
         for diary in &self.diaries {
-            let next = diary.acknowledged_at.partition_point(|at| *at <= moment);
-            let (before, after) = (next.checked_sub(1), diary.acknowledged_at.get(next));
-            let after = after.expect("the writer went on afterwards");
-            let before = before.map_or(moment, |at| diary.acknowledged_at[at]);
-            let pause = after.duration_since(before);
-            // A partition is as slow as the slower of its writers.
-            let longest = pauses.entry(diary.partition).or_default();
-            *longest = pause.max(*longest);
+            let pairs = diary.acknowledged_at.windows(2).filter(|pair| pair[1] > from && pair[0] < to);
+            let longest = pairs.map(|pair| pair[1].duration_since(pair[0])).max().unwrap_or_default();
+            let of_partition = pauses.entry(diary.partition).or_default();
+            *of_partition = longest.max(*of_partition);
         }
         pauses.into_values().collect()
     }
@@ -224,7 +218,10 @@ fn check_key(id: &str, attempts: &[Attempt], records: &[&Record]) {
                     let removal = records.get(last.expect("the place of the put before") + 1);
                     let old = removal.and_then(|record| record.old_image.as_ref()).and_then(value_of);
                     let is_removal = removal.is_some_and(|record| record.new_image.is_none());
-                    assert!(is_removal && old == Some(value), "{id}: the deletion of {value} is not in the stream");
+                    assert!(
+                        is_removal && old == Some(value),
+                        "{id}: the deletion of {value} is not in the stream"
+                    );
                     last = last.map(|place| place + 1);
                 }
             }
