@@ -20,7 +20,7 @@ pub(super) fn status(error: &Error) -> Status {
         Error::ConditionFailed => (Code::FailedPrecondition, "ConditionalCheckFailedException"),
         Error::Trimmed => (Code::FailedPrecondition, "TrimmedDataAccessException"),
         Error::IteratorExpired => (Code::FailedPrecondition, "ExpiredIteratorException"),
-        Error::Unavailable(_) => (Code::Unavailable, "ServiceUnavailable"),
+        Error::Unavailable(_) | Error::DiskFull => (Code::Unavailable, "ServiceUnavailable"),
         Error::Overloaded => (Code::ResourceExhausted, "ThrottlingException"),
         Error::Unknown => (Code::Aborted, "OutcomeUnknown"),
         Error::Internal => (Code::Internal, "InternalServerError"),

@@ -28,6 +28,9 @@ pub enum Error {
     /// *Unavailable*: it did not happen; try again, perhaps elsewhere.
     #[error("unavailable: {0}")]
     Unavailable(String),
+    /// *Unavailable*: the disk of the partition's leader is full. Reads go on; trying again at once does not help.
+    #[error("unavailable: the disk of the partition's leader is full")]
+    DiskFull,
     /// *Unavailable*: refused early, because too much waits already.
     #[error("overloaded: try again later")]
     Overloaded,
@@ -42,7 +45,7 @@ pub enum Error {
 impl Error {
     /// Whether it is known that nothing happened, and trying again may help.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Overloaded)
+        matches!(self, Self::Unavailable(_) | Self::DiskFull | Self::Overloaded)
     }
 
     /// An internal error, logged here, where it is consumed.

@@ -72,7 +72,7 @@ impl Metrics {
     pub(super) fn write(&self, took: Duration, result: &Result<Answer, Error>) {
         match result {
             Ok(_) => self.writes.record(took),
-            Err(Error::Unavailable(_) | Error::Overloaded) => {
+            Err(Error::Unavailable(_) | Error::DiskFull | Error::Overloaded) => {
                 self.writes_unavailable.fetch_add(1, Ordering::Relaxed);
             }
             Err(Error::Unknown | Error::Internal) => {

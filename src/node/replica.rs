@@ -312,10 +312,10 @@ impl ReplicaLoop {
 
     /// Does what there is to do.
     async fn step(&mut self) {
-        let Some(term) = self.term else { return self.refuse_all() };
+        let Some(term) = self.term else { return self.refuse_all(&Error::no_leader()) };
         let waits = !self.backlog.is_empty() && self.in_flight.is_empty();
         if waits && !self.group.holds_lease() && !self.group.read_barrier().await {
-            return self.refuse_all(); // it slept, or is cut off: not certain to lead
+            return self.refuse_all(&Error::no_leader()); // it slept, or is cut off: not certain to lead
         }
         if let Some(control) = self.due_shard_control() {
             self.shard_pending = true;
@@ -324,7 +324,7 @@ impl ReplicaLoop {
         }
         while self.term == Some(term) && self.in_flight.len() < IN_FLIGHT_MAX && !self.backlog.is_empty() {
             if self.context.log.is_full() {
-                return self.refuse_all();
+                return self.refuse_all(&Error::DiskFull);
             }
             match self.backlog.front() {
                 Some(Request::Control(..)) => {
@@ -337,11 +337,11 @@ impl ReplicaLoop {
         }
     }
 
-    fn refuse_all(&mut self) {
+    fn refuse_all(&mut self, error: &Error) {
         for request in self.backlog.drain(..) {
             match request {
-                Request::Write(_, reply) => drop(reply.send(Err(Error::no_leader()))),
-                Request::Control(_, reply) => drop(reply.send(Err(Error::no_leader()))),
+                Request::Write(_, reply) => drop(reply.send(Err(error.clone()))),
+                Request::Control(_, reply) => drop(reply.send(Err(error.clone()))),
             }
         }
     }

@@ -18,6 +18,8 @@ use crate::{
 
 /// How long an operation may take before it is given up.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
+/// How long an operation that did not happen is tried again: long enough for a partition to find a new leader.
+const PATIENCE: Duration = Duration::from_millis(2500);
 /// How long to wait before an operation that did not happen is tried again.
 const RETRY: Duration = Duration::from_millis(25);
 
@@ -43,6 +45,7 @@ impl Node {
     }
 
     async fn write_to(&self, group: GroupId, write: Write, deadline: Instant) -> Result<Answer, Error> {
+        let patience = Instant::now() + PATIENCE;
         loop {
             let attempt = match self.replica(group).filter(|replica| replica.serves()) {
                 Some(replica) => match replica.write(write.clone()) {
@@ -63,9 +66,7 @@ impl Node {
                 },
             };
             match attempt {
-                Err(Error::Unavailable(_)) if Instant::now() + RETRY < deadline => {
-                    tokio::time::sleep(RETRY).await
-                }
+                Err(Error::Unavailable(_)) if Instant::now() < patience => tokio::time::sleep(RETRY).await,
                 answered => return answered,
             }
         }
@@ -204,6 +205,7 @@ impl Node {
 
     async fn operate(&self, group: GroupId, whom: Whom, operation: Operation) -> Result<Done, Error> {
         let deadline = Instant::now() + DEADLINE;
+        let patience = Instant::now() + PATIENCE;
         loop {
             let here = self.replica(group).filter(|replica| {
                 replica.serves() || (whom == Whom::Any && replica.published.borrow().applied.is_some())
@@ -217,7 +219,7 @@ impl Node {
             };
             match attempt {
                 // A reading operation that is unknown has not changed anything either.
-                Err(Error::Unavailable(_) | Error::Unknown) if Instant::now() + RETRY < deadline => {
+                Err(Error::Unavailable(_) | Error::Unknown) if Instant::now() < patience => {
                     tokio::time::sleep(RETRY).await;
                 }
                 Err(Error::Unknown) => return Err(Error::no_leader()),

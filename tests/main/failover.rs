@@ -153,6 +153,39 @@ async fn a_leader_that_was_alone_for_a_while_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_leader_took_without_its_followers_was_not_acknowledged() {
+    let (mut cluster, client, table, workload) = begin().await;
+    for alone in 0..3 {
+        let others: Vec<usize> = (0..3).filter(|at| *at != alone).collect();
+        for at in &others {
+            cluster.kill(*at);
+        }
+        // What it takes now, it has only itself, and then nobody has.
+        let one = cluster.client_of(alone);
+        for id in key_in_each(&table, &format!("alone-{alone}")) {
+            let (one, name) = (one.clone(), table.name.clone());
+            let put = async move { one.put_item(&name, &sample::key(id), WriteOptions::default()).await };
+            let put = tokio::time::timeout(Duration::from_millis(200), put).await;
+            assert!(!matches!(put, Ok(Ok(_))), "a write was acknowledged without a quorum");
+        }
+        cluster.kill(alone);
+        for at in &others {
+            cluster.start_node(*at);
+        }
+        cluster.ready().await;
+        workload.goes_on(15).await;
+        // It comes back, with entries that nobody else has: they go.
+        cluster.start_node(alone);
+        cluster.ready().await;
+        workload.goes_on(15).await;
+    }
+    let report = workload.stop().await;
+    eprintln!("leaders alone: longest pause {:?}", report.longest_pause());
+    let history = verified(&client, &table.name).await;
+    report.check(&history, &table);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn partitions_that_slept_wake_for_a_write() {
     let (mut cluster, client, table, workload) = begin().await;
     let report = workload.stop().await;

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use watertable::client::{Client, Kind, Record, Table, WriteOptions};
-use watertable::model::{AttributeValue, Item, TableName};
+use watertable::client::{Client, Condition, Error, Kind, Prepared, Record, Table, WriteOptions};
+use watertable::model::{AttributeValue, Item};
 
 use super::cluster::until;
 use super::history::{History, key_in_each};
-use super::sample::{item, key, n, name, s};
+use super::sample::{item, key, name, s};
 
 /// Writers of each partition.
 const WRITERS: usize = 2;
@@ -20,6 +20,9 @@ const WRITERS: usize = 2;
 const KEYS: usize = 4;
 /// Each so many writes, one deletes.
 const DELETES: u64 = 11;
+/// Each so many writes, one creates an item that must not exist, through any node: it would be refused if a node on the
+/// way made it twice. (A put made twice in a row changes nothing the second time, so it would not show.)
+const FRESH: u64 = 5;
 
 /// What came of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,15 +78,15 @@ impl Workload {
             for partition in 0..table.partitions.len() {
                 let place = writer * table.partitions.len() + partition;
                 let mine = keys.iter().map(|each| each[partition].clone()).collect();
-                let (client, table) = (client.clone(), table.name.clone());
+                let task = Writer {
+                    client: client.clone(),
+                    table: table.clone(),
+                    partition,
+                    number: writer,
+                    padding,
+                };
                 let (stop, done) = (stop.clone(), done.clone());
-                let writer = format!("{partition}.{writer}");
-                writers.spawn(async move {
-                    let mut diary = Diary { partition, ..Diary::default() };
-                    write(&client, &table, mine, &writer, padding, pause, &mut diary, (&stop, &done[place]))
-                        .await;
-                    diary
-                });
+                writers.spawn(async move { task.run(mine, pause, (&stop, &done[place])).await });
             }
         }
         Self { stop, done, writers }
@@ -107,47 +110,75 @@ impl Workload {
     }
 }
 
-#[expect(clippy::too_many_arguments, reason = "what a task takes with it")]
-async fn write(
-    client: &Client,
-    table: &TableName,
-    keys: Vec<String>,
-    writer: &str,
+/// One writer: of one partition.
+struct Writer {
+    client: Client,
+    table: Table,
+    partition: usize,
+    number: usize,
     padding: usize,
-    pause: Duration,
-    diary: &mut Diary,
-    (stop, done): (&AtomicBool, &AtomicU64),
-) {
-    let mut count = 0;
-    while !stop.load(Ordering::Relaxed) {
-        count += 1;
-        let id = &keys[count as usize % keys.len()];
-        let value = (count % DELETES != 0).then(|| format!("{writer}/{count}"));
-        let result = match &value {
-            Some(value) => {
-                let mut whole =
-                    item([("id", s(id.as_str())), ("value", s(value.as_str())), ("count", n(count))]);
-                if padding > 0 {
-                    whole.insert(name("padding"), s("p".repeat(padding)));
-                }
-                client.put_item(table, &whole, WriteOptions::default()).await
+}
+
+impl Writer {
+    async fn run(
+        &self,
+        keys: Vec<String>,
+        pause: Duration,
+        (stop, done): (&AtomicBool, &AtomicU64),
+    ) -> Diary {
+        let mut diary = Diary { partition: self.partition, ..Diary::default() };
+        let mut count = 0;
+        while !stop.load(Ordering::Relaxed) {
+            count += 1;
+            let fresh = count % FRESH == 0;
+            let id = if fresh { self.fresh(count) } else { keys[count as usize % keys.len()].clone() };
+            let value = (fresh || count % DELETES != 0)
+                .then(|| format!("{}.{}/{count}", self.partition, self.number));
+            let outcome = match self.write(&id, value.as_deref(), fresh).await {
+                Ok(()) => Outcome::Acknowledged,
+                Err(error) if error.kind() == Kind::Unknown => Outcome::Unknown,
+                Err(error) if error.kind() == Kind::Unavailable => Outcome::Refused,
+                Err(error) => panic!("a write of {id} (fresh: {fresh}) came to {error:?}"),
+            };
+            if outcome == Outcome::Acknowledged {
+                done.fetch_add(1, Ordering::Relaxed);
+                diary.acknowledged_at.push(Instant::now());
             }
-            None => client.delete_item(table, &key(id.as_str()), WriteOptions::default()).await,
-        };
-        let outcome = match result {
-            Ok(_) => Outcome::Acknowledged,
-            Err(error) if error.kind() == Kind::Unknown => Outcome::Unknown,
-            Err(error) if error.kind() == Kind::Unavailable => Outcome::Refused,
-            Err(error) => panic!("a write of {writer} came to {error:?}"),
-        };
-        if outcome == Outcome::Acknowledged {
-            done.fetch_add(1, Ordering::Relaxed);
-            diary.acknowledged_at.push(Instant::now());
+            diary.attempts.entry(id).or_default().push(Attempt { value, outcome });
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
         }
-        diary.attempts.entry(id.clone()).or_default().push(Attempt { value, outcome });
-        if !pause.is_zero() {
-            tokio::time::sleep(pause).await; // a slower writer, until it is stopped
+        diary
+    }
+
+    /// A key nobody has used.
+    fn fresh(&self, count: u64) -> String {
+        let range = &self.table.partitions[self.partition].range;
+        let mut ids = (0..).map(|turn| format!("fresh-{}-{count}-{turn}", self.number));
+        let inside = |id: &String| {
+            let item_key = self.table.key.key_of_key(&key(id.as_str())).expect("a key");
+            range.contains(item_key.hash())
+        };
+        ids.find(inside).expect("some text hashes there")
+    }
+
+    async fn write(&self, id: &str, value: Option<&str>, fresh: bool) -> Result<(), Error> {
+        let name_of_table = &self.table.name;
+        let Some(value) = value else {
+            let deleted = self.client.delete_item(name_of_table, &key(id), WriteOptions::default()).await;
+            return deleted.map(drop);
+        };
+        let mut whole = item([("id", s(id)), ("value", s(value))]);
+        if self.padding > 0 {
+            whole.insert(name("padding"), s("p".repeat(self.padding)));
         }
+        if fresh {
+            let options = WriteOptions { condition: Condition::NotExists, ..WriteOptions::default() };
+            let Prepared { method, body } = Prepared::put(name_of_table, &whole, options);
+            return self.client.send_prepared_anywhere(method, body).await.map(drop);
+        }
+        self.client.put_item(name_of_table, &whole, WriteOptions::default()).await.map(drop)
     }
 }
 
