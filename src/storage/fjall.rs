@@ -25,8 +25,9 @@ const WRITE_BUFFER_BYTES: u64 = 16 * 1024 * 1024;
 const JOURNAL_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// Tables are about this large.
 const TABLE_BYTES: u64 = 32 * 1024 * 1024;
-/// One to write out buffers, one to compact: with a single thread a long compaction stalls the writers.
-const WORKER_THREADS: usize = 2;
+/// One. With two, fjall keeps the first free for writing out buffers by letting it hand each request to compact back to
+/// the queue, again and again for as long as the other compacts: a tenth of a loaded node's CPU, for no better latency.
+const WORKER_THREADS: usize = 1;
 /// How many table files stay open.
 const OPEN_FILES_MAX: usize = 256;
 /// Blocks are read, checked and cached whole.

@@ -193,7 +193,14 @@ async fn partitions_that_slept_wake_for_a_write() {
     let awake = |cluster: &Cluster| {
         (0..3).any(|at| cluster.nodes[at].http("/metrics").contains("stream_lag_entries{partition="))
     };
-    until("all groups sleeping", async || (!awake(&cluster)).then_some(())).await;
+    let mut slept = Instant::now();
+    until("all groups having slept for longer than a leader's lease", async || {
+        if awake(&cluster) {
+            slept = Instant::now();
+        }
+        (slept.elapsed() > Duration::from_secs(2)).then_some(())
+    })
+    .await;
     for (partition, id) in key_in_each(&table, "awake").into_iter().enumerate() {
         let began = Instant::now();
         let whole = sample::item([("id", sample::s(id))]);

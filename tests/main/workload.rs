@@ -22,7 +22,7 @@ const KEYS: usize = 4;
 const DELETES: u64 = 11;
 /// Each so many writes, one creates an item that must not exist, through any node: it would be refused if a node on the
 /// way made it twice. (A put made twice in a row changes nothing the second time, so it would not show.)
-const FRESH: u64 = 5;
+const FRESH: u64 = 2;
 
 /// What came of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
