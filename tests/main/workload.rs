@@ -146,7 +146,8 @@ impl Writer {
             }
             diary.attempts.entry(id).or_default().push(Attempt { value, outcome });
             if !pause.is_zero() {
-                tokio::time::sleep(pause).await;
+                // A writer with a pace: it rests until its next turn is due.
+                tokio::time::sleep(pause).await; // a pace, until it is told to stop
             }
         }
         diary
