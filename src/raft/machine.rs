@@ -82,6 +82,7 @@ impl PartitionMachine {
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?,
             None => Persisted::default(),
         };
+        refuse_short_log(group, &persisted.state, &log)?;
         let (published, watching) = watch::channel(persisted.state.clone());
         let range = partition::table_range(table, range);
         let machine = Self { group, range, items, log, persisted, published, durable, floor: None };
@@ -230,6 +231,26 @@ impl PartitionMachine {
         self.published.send_modify(|published| published.clone_from(&self.persisted.state));
         Ok(())
     }
+}
+
+/// Entries are applied only once they are durable here, so a log that ends before what was applied has lost what it
+/// had promised to keep. (After the import of a snapshot it may end there for a moment: it is cut next.)
+fn refuse_short_log(group: GroupId, state: &partition::State, log: &Log) -> io::Result<()> {
+    let last = log.state(group).and_then(|state| state.last);
+    let imported = state.items_at >= state.applied;
+    if imported || state.applied.map(|at| at.index) <= last.map(|at| at.index) {
+        return Ok(());
+    }
+    let show = |at: Option<Position>| at.map_or("nowhere".to_owned(), |at| at.to_string());
+    Err(io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!(
+            "the log of group {group} ends at {}, but its items show entries up to {}: the end of the log is lost. Do \
+             not start this node on it: put the log back, or remove the data directory and let the node join anew",
+            show(last),
+            show(state.applied)
+        ),
+    ))
 }
 
 /// What is stored of the catalog.
@@ -441,3 +462,7 @@ impl RaftStateMachine<TypeConfig> for Machine {
         Ok(self.snapshot())
     }
 }
+
+#[cfg(test)]
+#[path = "machine_test.rs"]
+mod tests;
