@@ -12,6 +12,7 @@
 
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))] // a new variant is decided on wherever it matters
 
+mod cluster;
 mod error;
 mod grpc;
 mod items;

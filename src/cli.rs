@@ -24,6 +24,7 @@ mod bench_requests;
 mod bench_streams;
 mod cluster;
 mod demo;
+mod demo_weather;
 mod error;
 mod item;
 mod json;

@@ -299,13 +299,7 @@ impl ReplicaLoop {
                 if self.term == Some(term) {
                     self.fell(error, shard);
                 }
-                let error = Error::from(error);
-                for (reply, _) in answers {
-                    let _ = reply.send(Err(error.clone()));
-                }
-                if let Some(control) = control {
-                    let _ = control.send(Err(error));
-                }
+                fail(answers, control, &Error::from(error));
             }
         }
     }
@@ -430,13 +424,7 @@ impl ReplicaLoop {
             Ok(proposed) => self.in_flight.push_back(InFlight { term, proposed, answers, control, shard }),
             Err(error) => {
                 self.fell(error, shard);
-                let error = Error::from(error);
-                for (reply, _) in answers {
-                    let _ = reply.send(Err(error.clone()));
-                }
-                if let Some(control) = control {
-                    let _ = control.send(Err(error));
-                }
+                fail(answers, control, &Error::from(error));
             }
         }
     }
@@ -478,6 +466,20 @@ impl ReplicaLoop {
             shards,
             trimmed: published.trimmed,
         });
+    }
+}
+
+/// Answers everybody who waits for an entry with an error.
+fn fail(
+    answers: Vec<(Reply, Result<Answer, Error>)>,
+    control: Option<oneshot::Sender<Result<u64, Error>>>,
+    error: &Error,
+) {
+    for (reply, _) in answers {
+        let _ = reply.send(Err(error.clone())); // the client may have given up
+    }
+    if let Some(control) = control {
+        let _ = control.send(Err(error.clone())); // likewise
     }
 }
 
