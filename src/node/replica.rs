@@ -5,8 +5,8 @@
 //! its way forms the next one: entries grow with the load and their cost is shared.
 //!
 //! Why one entry at a time: an entry may be refused though leadership is not lost (the leader was cut off for longer
-//! than its lease), and the next one, evaluated on top of it, might then be taken. It also measured best: with two on
-//! their way, entries are smaller, and CPU per write was a tenth higher at 64 clients and half again at 256.
+//! than its lease), and the next one, evaluated on top of it, might then be taken. What two would be
+//! worth was never measured by itself.
 
 use std::{
     collections::VecDeque,

@@ -86,7 +86,8 @@ impl RaftStateMachine<TypeConfig> for Reference {
 }
 
 /// The suite begins logs at any index, which ours refuses: a log begins at 0 or behind a floor. Where it does so, this
-/// sets the floor first.
+/// sets the floor first, and does not show it to the suite, which expects none: for those cases it is this wrapper that
+/// passes, not the store alone.
 struct Floored(LogStore);
 
 impl RaftLogStorage<TypeConfig> for Floored {
