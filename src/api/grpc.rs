@@ -115,7 +115,7 @@ fn items_out(items: Vec<Bytes>) -> Vec<Item> {
 
 impl Face {
     async fn put(&self, request: v1::PutItemRequest) -> Result<v1::PutItemResponse, Error> {
-        let target = Target::find(&self.node, &request.table_name)?;
+        let target = Target::find(&self.node, &request.table_name).await?;
         let (item, encoded) = item_in(request.item, "item")?.canonical()?;
         let condition = condition_in(request.condition)?;
         let (group, write) = target.put(&item, encoded, condition, returns_in(request.return_values)?)?;
@@ -124,7 +124,7 @@ impl Face {
     }
 
     async fn update(&self, request: v1::UpdateItemRequest) -> Result<v1::UpdateItemResponse, Error> {
-        let target = Target::find(&self.node, &request.table_name)?;
+        let target = Target::find(&self.node, &request.table_name).await?;
         let key = key_in(request.key)?;
         let set = request.set.map(|set| set.decode()).transpose()?.unwrap_or_default();
         let remove = request.remove.iter().map(|name| AttributeName::parse(name));
@@ -136,7 +136,7 @@ impl Face {
     }
 
     async fn delete(&self, request: v1::DeleteItemRequest) -> Result<v1::DeleteItemResponse, Error> {
-        let target = Target::find(&self.node, &request.table_name)?;
+        let target = Target::find(&self.node, &request.table_name).await?;
         let key = key_in(request.key)?;
         let (condition, returns) = (condition_in(request.condition)?, returns_in(request.return_values)?);
         let (group, write) = target.delete(&key, condition, returns)?;
@@ -149,20 +149,21 @@ impl Face {
         request: v1::BatchWriteItemRequest,
     ) -> Result<v1::BatchWriteItemResponse, Error> {
         use v1::write_request::Request;
-        let located = request.requests.iter().map(|one| {
-            let target = Target::find(&self.node, &one.table_name)?;
-            match &one.request {
+        let mut writes = Vec::with_capacity(request.requests.len());
+        for one in &request.requests {
+            let target = Target::find(&self.node, &one.table_name).await?;
+            let neither = "a request of a batch is neither a put nor a delete";
+            writes.push(match &one.request {
                 Some(Request::Put(item)) => {
                     let (item, encoded) = item.canonical()?;
-                    target.put(&item, encoded, Condition::None, Returns::Nothing)
+                    target.put(&item, encoded, Condition::None, Returns::Nothing)?
                 }
                 Some(Request::Delete(key)) => {
-                    target.delete(&key.decode()?, Condition::None, Returns::Nothing)
+                    target.delete(&key.decode()?, Condition::None, Returns::Nothing)?
                 }
-                None => Err(Error::Invalid("a request of a batch is neither a put nor a delete".to_owned())),
-            }
-        });
-        let writes = located.collect::<Result<Vec<_>, _>>()?;
+                None => return Err(Error::Invalid(neither.to_owned())),
+            });
+        }
         let done = items::write_batch(&self.node, writes).await?;
         let undone = request.requests.into_iter().zip(done).filter(|(_, done)| !done);
         Ok(v1::BatchWriteItemResponse { unprocessed: undone.map(|(one, _)| one).collect() })
@@ -378,8 +379,9 @@ impl tables_server::Tables for Face {
         &self,
         request: Request<v1::DescribeTableRequest>,
     ) -> Reply<v1::DescribeTableResponse> {
-        let name = crate::model::TableName::parse(&request.get_ref().table_name).map_err(Error::from);
-        let table = name.and_then(|name| tables::find(&self.node, &name));
+        let name = crate::model::TableName::parse(&request.get_ref().table_name);
+        let name = name.map_err(|error| status(&error.into()))?;
+        let table = tables::find(&self.node, &name).await;
         reply(table.map(|table| v1::DescribeTableResponse { table: Some(table_out(&self.node, &table)) }))
     }
 
@@ -447,9 +449,12 @@ fn ask_in(request: &v1::GetShardIteratorRequest) -> Result<Ask<'_>, Error> {
 }
 
 impl Face {
-    fn describe(&self, request: &v1::DescribeStreamRequest) -> Result<v1::DescribeStreamResponse, Error> {
+    async fn describe(
+        &self,
+        request: &v1::DescribeStreamRequest,
+    ) -> Result<v1::DescribeStreamResponse, Error> {
         let start = request.exclusive_start_shard_id.as_deref();
-        let (stream, last) = streams::describe(&self.node, &request.stream_arn, request.limit, start)?;
+        let (stream, last) = streams::describe(&self.node, &request.stream_arn, request.limit, start).await?;
         let status = match stream.status {
             StreamStatus::Enabling => v1::StreamStatus::Enabling,
             StreamStatus::Enabled => v1::StreamStatus::Enabled,
@@ -480,7 +485,7 @@ impl Face {
             (arn, "") => streams::arn(arn)?,
             ("", name) => {
                 let name = crate::model::TableName::parse(name)?;
-                let table = tables::find(&self.node, &name)?;
+                let table = tables::find(&self.node, &name).await?;
                 let none =
                     || Error::NotFound(format!("Requested resource not found: Table {name} has no stream"));
                 let stream_ms = table.latest_stream().ok_or_else(none)?.stream_ms;
@@ -522,7 +527,7 @@ impl streams_server::Streams for Face {
         &self,
         request: Request<v1::DescribeStreamRequest>,
     ) -> Reply<v1::DescribeStreamResponse> {
-        reply(self.describe(request.get_ref()))
+        reply(self.describe(request.get_ref()).await)
     }
 
     async fn get_shard_iterator(

@@ -26,9 +26,9 @@ pub(super) struct Target {
 
 impl Target {
     /// Finds a table by its name.
-    pub fn find(node: &Node, name: &str) -> Result<Self, Error> {
+    pub async fn find(node: &Node, name: &str) -> Result<Self, Error> {
         let name = TableName::parse(name)?;
-        let (catalog, id) = node.table(&name)?;
+        let (catalog, id) = node.table(&name).await?;
         Ok(Self { catalog, id })
     }
 
@@ -127,7 +127,7 @@ pub(super) async fn get(
     key: &Item,
     consistent: bool,
 ) -> Result<Option<Bytes>, Error> {
-    let (group, key) = Target::find(node, table)?.locate(key)?;
+    let (group, key) = Target::find(node, table).await?.locate(key)?;
     Ok(node.get(group, vec![key], consistent).await?.pop().flatten())
 }
 
@@ -173,7 +173,7 @@ pub(super) async fn get_batch(node: &Node, asked: &[KeysOf]) -> Result<Vec<Found
     let mut tables = BTreeSet::new();
     let mut located = Vec::new();
     for keys in asked {
-        let target = Target::find(node, &keys.table)?;
+        let target = Target::find(node, &keys.table).await?;
         let places = keys.keys.iter().map(|key| target.locate(key)).collect::<Result<Vec<_>, _>>()?;
         let distinct: BTreeSet<&Bytes> = places.iter().map(|(_, key)| key).collect();
         if distinct.len() < places.len() || !tables.insert(keys.table.as_str()) {
@@ -217,7 +217,7 @@ pub(super) async fn scan(
     start: Option<&Item>,
     consistent: bool,
 ) -> Result<ScanPage, Error> {
-    let target = Target::find(node, table)?;
+    let target = Target::find(node, table).await?;
     let (start_group, mut after) = match start {
         Some(start) => {
             let (group, key) = target.locate(start).map_err(|_| {

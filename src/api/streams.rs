@@ -52,14 +52,14 @@ pub(super) fn list(
 }
 
 /// A stream with a page of its shards, and where to go on.
-pub(super) fn describe(
+pub(super) async fn describe(
     node: &Node,
     stream_arn: &str,
     limit: u32,
     start: Option<&str>,
 ) -> Result<(StreamView, Option<ShardId>), Error> {
     let limit = page_size(limit, "limit", LIST_MAX)?;
-    let mut stream = node.stream(&arn(stream_arn)?)?;
+    let mut stream = node.stream(&arn(stream_arn)?).await?;
     stream.shards.retain(|shard: &ShardView| start.is_none_or(|start| shard.id.to_string().as_str() > start));
     let more = stream.shards.len() > limit;
     stream.shards.truncate(limit);
@@ -76,7 +76,7 @@ pub(super) async fn iterator(
 ) -> Result<String, Error> {
     let stream = arn(stream_arn)?;
     let shard = shard_id(shard)?;
-    let start = start(node, &stream, shard, ask)?;
+    let start = start(node, &stream, shard, ask).await?;
     let position = match node.locate(&stream, shard, start).await? {
         None => Position::TrimHorizon,
         Some(cursor) => Position::At(cursor),
@@ -93,30 +93,32 @@ fn shard_id(text: &str) -> Result<ShardId, Error> {
 }
 
 /// Checks where a client wants to start.
-fn start(node: &Node, stream: &StreamArn, shard: ShardId, ask: Ask<'_>) -> Result<Start, Error> {
-    let number = |text: &str| {
-        let number = SequenceNumber::parse(text);
-        let number = number.ok_or_else(|| Error::Invalid(format!("Invalid SequenceNumber: {text}")))?;
-        let view = node.stream(stream)?.shards.into_iter().find(|view| view.id == shard);
-        let inside = view.is_none_or(|view| {
-            number.generation == view.starting.generation && view.ending.is_none_or(|ending| number <= ending)
-        });
-        if inside {
-            Ok(Cursor::at(number))
-        } else {
-            Err(Error::Invalid(format!("Invalid SequenceNumber: {text} lies outside the shard")))
-        }
-    };
+async fn start(node: &Node, stream: &StreamArn, shard: ShardId, ask: Ask<'_>) -> Result<Start, Error> {
     Ok(match ask {
         Ask::TrimHorizon => Start::TrimHorizon,
         Ask::Latest => Start::Latest,
-        Ask::At(text) => Start::At(number(text)?),
-        Ask::After(text) => Start::After(number(text)?),
+        Ask::At(text) => Start::At(cursor(node, stream, shard, text).await?),
+        Ask::After(text) => Start::After(cursor(node, stream, shard, text).await?),
         Ask::Timestamp(ms) if ms > node.now_ms() => {
             return Err(Error::Invalid("Timestamp must not be in the future".to_owned()));
         }
         Ask::Timestamp(ms) => Start::Timestamp(ms),
     })
+}
+
+/// The place of a sequence number, which must lie in the shard.
+async fn cursor(node: &Node, stream: &StreamArn, shard: ShardId, text: &str) -> Result<Cursor, Error> {
+    let number = SequenceNumber::parse(text);
+    let number = number.ok_or_else(|| Error::Invalid(format!("Invalid SequenceNumber: {text}")))?;
+    let view = node.stream(stream).await?.shards.into_iter().find(|view| view.id == shard);
+    let inside = view.is_none_or(|view| {
+        number.generation == view.starting.generation && view.ending.is_none_or(|ending| number <= ending)
+    });
+    if inside {
+        Ok(Cursor::at(number))
+    } else {
+        Err(Error::Invalid(format!("Invalid SequenceNumber: {text} lies outside the shard")))
+    }
 }
 
 /// A page of records, and the iterator of the next.
@@ -146,6 +148,6 @@ pub(super) async fn subscribe_at(
     shard: ShardId,
     ask: Ask<'_>,
 ) -> Result<Option<Cursor>, Error> {
-    let start = start(node, stream, shard, ask)?;
+    let start = start(node, stream, shard, ask).await?;
     node.locate(stream, shard, start).await
 }

@@ -54,10 +54,10 @@ pub(super) async fn subscribe(
     arn: StreamArn,
     from: From,
 ) -> Result<mpsc::Receiver<Result<v1::SubscribeResponse, Status>>, Error> {
-    let mut view = node.stream(&arn)?;
+    let mut view = node.stream(&arn).await?;
     while view.status == StreamStatus::Enabling {
         tokio::time::sleep(RETRY).await;
-        view = node.stream(&arn)?;
+        view = node.stream(&arn).await?;
     }
     let (pages, receiver) = mpsc::channel(PAGES_MAX);
     for shard in view.shards {

@@ -61,7 +61,7 @@ pub(super) async fn create(node: &Node, table: NewTable) -> Result<Table, Error>
         now_ms: node.now_ms(),
     };
     node.command(command).await?;
-    find(node, &name)
+    find(node, &name).await
 }
 
 /// Turns a stream on or off.
@@ -73,13 +73,13 @@ pub(super) async fn update_stream(
     let name = TableName::parse(name)?;
     let command = Command::UpdateStream { name: name.clone(), stream, now_ms: node.now_ms() };
     node.command(command).await?;
-    find(node, &name)
+    find(node, &name).await
 }
 
 /// Deletes a table; gives it as it was last.
 pub(super) async fn delete(node: &Node, name: &str) -> Result<Table, Error> {
     let name = TableName::parse(name)?;
-    let table = find(node, &name)?;
+    let table = find(node, &name).await?;
     match node.command(Command::DeleteTable { name, now_ms: node.now_ms() }).await? {
         Outcome::Table(_) | Outcome::Done | Outcome::Node(_) => Ok(table),
         Outcome::Refused(refusal) => Err(refusal.into()),
@@ -87,9 +87,9 @@ pub(super) async fn delete(node: &Node, name: &str) -> Result<Table, Error> {
 }
 
 /// A table that is not deleted.
-pub(super) fn find(node: &Node, name: &TableName) -> Result<Table, Error> {
+pub(super) async fn find(node: &Node, name: &TableName) -> Result<Table, Error> {
     let missing = || Error::NotFound(format!("Requested resource not found: Table: {name} not found"));
-    node.catalog().table(name).cloned().ok_or_else(missing)
+    node.look_up(|catalog| catalog.table(name).cloned().ok_or_else(missing)).await
 }
 
 /// A page of table names behind `start`, and where to go on.

@@ -127,10 +127,12 @@ impl Node {
     }
 
     /// A table that is not deleted, as item operations look it up.
-    pub fn table(&self, name: &TableName) -> Result<(Arc<Catalog>, crate::model::id::TableId), Error> {
-        let catalog = self.catalog();
-        let id = catalog.table(name).ok_or_else(Error::no_table)?.id;
-        Ok((catalog, id))
+    pub async fn table(&self, name: &TableName) -> Result<(Arc<Catalog>, crate::model::id::TableId), Error> {
+        self.look_up(|catalog| {
+            let id = catalog.table(name).ok_or_else(Error::no_table)?.id;
+            Ok((catalog.clone(), id))
+        })
+        .await
     }
 
     /// Runs a task until it ends or the node stops.

@@ -33,6 +33,8 @@ pub(super) enum Operation {
     Records(RecordsRequest),
     /// A command for the catalog; done by its leader.
     Command(Command),
+    /// How far the catalog is applied, everything acknowledged included; done by its leader.
+    CatalogIndex,
 }
 
 /// Asks for records of a shard.
@@ -93,6 +95,7 @@ pub(super) enum Done {
     Records(Changes),
     /// With the index of the command's entry.
     Command(Outcome, u64),
+    CatalogIndex(u64),
 }
 
 /// A page as it travels.

@@ -1,6 +1,6 @@
 //! The way of an operation to the replica that can do it: here, or on another node.
 
-use std::{ops::Bound, time::Duration};
+use std::{ops::Bound, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
@@ -122,70 +122,95 @@ impl Node {
     /// A command for the catalog.
     pub async fn command(&self, command: Command) -> Result<Outcome, Error> {
         // Commands say what they are made of, and those that change something twice are refused the second time.
-        let deadline = Instant::now() + DEADLINE;
+        match self.on_catalog_leader(Operation::Command(command), Instant::now() + DEADLINE).await? {
+            Done::Command(Outcome::Refused(refusal), _) => Err(refusal.into()),
+            Done::Command(outcome, index) => {
+                self.see(index).await; // if it takes longer, others see it before whoever asked
+                Ok(outcome)
+            }
+            _ => Err(Error::Internal),
+        }
+    }
+
+    /// Looks something up in the catalog. This node's copy may be behind, so what is missing is looked for again in a
+    /// copy as new as the leader's: "not found" is true of the cluster, or it is not said.
+    pub async fn look_up<T>(&self, find: impl Fn(&Arc<Catalog>) -> Result<T, Error>) -> Result<T, Error> {
+        match find(&self.catalog()) {
+            Err(Error::NotFound(_)) => {
+                self.catch_up().await?;
+                find(&self.catalog())
+            }
+            found => found,
+        }
+    }
+
+    /// Returns once this node's copy of the catalog holds everything acknowledged before the call.
+    pub(super) async fn catch_up(&self) -> Result<(), Error> {
+        let behind = || Error::Unavailable("this node's copy of the catalog may be out of date".to_owned());
+        match self.on_catalog_leader(Operation::CatalogIndex, Instant::now() + PATIENCE).await {
+            Ok(Done::CatalogIndex(index)) if self.see(index).await => Ok(()),
+            _ => Err(behind()),
+        }
+    }
+
+    /// Has the catalog's leader do something, again while it is known that nothing was done.
+    async fn on_catalog_leader(&self, operation: Operation, deadline: Instant) -> Result<Done, Error> {
         loop {
-            let attempt = match self.command_here(&command).await {
-                Err(Error::Unavailable(_)) => {
-                    let leader = self.catalog_leader().filter(|leader| *leader != self.id());
-                    match leader {
-                        Some(leader) => {
-                            match self
-                                .call(
-                                    leader,
-                                    GroupId::CATALOG,
-                                    &Operation::Command(command.clone()),
-                                    deadline,
-                                )
-                                .await
-                            {
-                                Ok(Done::Command(outcome, index)) => Ok((outcome, index)),
-                                Ok(_) => Err(Error::Internal),
-                                Err(error) => Err(error),
-                            }
-                        }
-                        None => Err(Error::no_leader()),
-                    }
+            let attempt = match self.catalog_leader() {
+                Some(leader) if leader != self.id() => {
+                    self.call(leader, GroupId::CATALOG, &operation, deadline).await
                 }
-                answered => answered,
+                _ => self.perform_on_catalog(&operation).await,
             };
             match attempt {
                 Err(Error::Unavailable(_)) if Instant::now() + RETRY < deadline => {
                     tokio::time::sleep(RETRY).await
                 }
-                Ok((Outcome::Refused(refusal), _)) => return Err(refusal.into()),
-                Ok((outcome, index)) => {
-                    self.see(index).await;
-                    return Ok(outcome);
-                }
-                Err(error) => return Err(error),
+                answered => return answered,
             }
         }
     }
 
-    /// Waits, not for long, until this node's copy of the catalog holds an entry: whoever had something changed sees
-    /// it where he asked for it.
-    async fn see(&self, index: u64) {
+    /// Waits, not for long, until this node's copy of the catalog holds an entry, and says whether it does.
+    async fn see(&self, index: u64) -> bool {
         let mut catalog = self.shared.catalog.clone();
         let deadline = Instant::now() + Duration::from_secs(1);
         loop {
             catalog.mark_unchanged();
             let applied = self.shared.catalog_group.status().applied;
-            if applied.is_some_and(|applied| applied.index >= index) || Instant::now() >= deadline {
-                return;
+            if applied.is_some_and(|applied| applied.index >= index) {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
             }
             let _ = timeout_at(deadline.min(Instant::now() + RETRY), catalog.changed()).await;
         }
     }
 
-    async fn command_here(&self, command: &Command) -> Result<(Outcome, u64), Error> {
+    async fn perform_on_catalog(&self, operation: &Operation) -> Result<Done, Error> {
         let group = &self.shared.catalog_group;
         if group.leadership().led_term().is_none() {
             return Err(Error::no_leader());
         }
-        match group.command(crate::raft::CatalogMachine::encode(command)).await {
-            Ok((at, crate::raft::Outcome::Catalog(outcome))) => Ok((outcome, at.index)),
-            Ok((_, crate::raft::Outcome::Applied)) => Err(Error::Internal),
-            Err(error) => Err(error.into()),
+        match operation {
+            Operation::Command(command) => {
+                match group.command(crate::raft::CatalogMachine::encode(command)).await {
+                    Ok((at, crate::raft::Outcome::Catalog(outcome))) => Ok(Done::Command(outcome, at.index)),
+                    Ok((_, crate::raft::Outcome::Applied)) => Err(Error::Internal),
+                    Err(error) => Err(error.into()),
+                }
+            }
+            Operation::CatalogIndex => {
+                let certain = group.read_index().await;
+                let applied = group.status().applied.filter(|_| certain);
+                applied.map(|applied| Done::CatalogIndex(applied.index)).ok_or_else(Error::no_leader)
+            }
+            Operation::Write(_)
+            | Operation::Get { .. }
+            | Operation::Scan { .. }
+            | Operation::Locate { .. }
+            | Operation::Records(_) => Err(Error::Internal),
         }
     }
 
@@ -279,8 +304,8 @@ impl Node {
 
     /// Does an operation on this node's replica, once.
     pub(super) async fn perform(&self, group: GroupId, operation: Operation) -> Result<Done, Error> {
-        if let Operation::Command(command) = &operation {
-            return self.command_here(command).await.map(|(outcome, index)| Done::Command(outcome, index));
+        if group == GroupId::CATALOG {
+            return self.perform_on_catalog(&operation).await;
         }
         let replica = self.replica(group).ok_or_else(Error::no_leader)?;
         match operation {
@@ -319,7 +344,7 @@ impl Node {
                 self.locate_here(&replica, stream_ms, start).await.map(Done::Locate)
             }
             Operation::Records(request) => self.records_here(&replica, request).await.map(Done::Records),
-            Operation::Command(_) => Err(Error::Internal),
+            Operation::Command(_) | Operation::CatalogIndex => Err(Error::Internal),
         }
     }
 

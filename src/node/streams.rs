@@ -60,17 +60,36 @@ impl Found {
     }
 }
 
-impl Node {
-    fn find_stream(&self, arn: &StreamArn) -> Result<Found, Error> {
-        let catalog = self.catalog();
-        let table = catalog
-            .tables
-            .values()
-            .find(|table| table.name == arn.table && table.stream(arn.stream_ms).is_some())
-            .map(|table| table.id);
+impl Found {
+    /// The stream of an ARN.
+    fn find(catalog: &Arc<Catalog>, arn: &StreamArn) -> Result<Self, Error> {
         let missing = || Error::NotFound(format!("Requested resource not found: Stream: {arn} not found"));
-        let table = table.ok_or_else(missing)?;
-        Ok(Found { catalog, table, stream_ms: arn.stream_ms })
+        let mut tables = catalog.tables.values();
+        let table = tables.find(|table| table.name == arn.table && table.stream(arn.stream_ms).is_some());
+        let table = table.ok_or_else(missing)?.id;
+        Ok(Self { catalog: catalog.clone(), table, stream_ms: arn.stream_ms })
+    }
+
+    /// The partition of a shard.
+    fn partition(&self, shard: ShardId) -> Result<&Partition, Error> {
+        let missing = || Error::NotFound("Requested resource not found: Shard does not exist".to_owned());
+        let stream = self.stream()?;
+        if shard.created_ms != stream.stream_ms || !stream.shards.contains_key(&shard.group) {
+            return Err(missing());
+        }
+        self.catalog.partitions.get(&shard.group).ok_or_else(missing)
+    }
+}
+
+impl Node {
+    /// A stream and one of its shards' partitions.
+    async fn find_shard(&self, arn: &StreamArn, shard: ShardId) -> Result<(Found, Partition), Error> {
+        self.look_up(|catalog| {
+            let found = Found::find(catalog, arn)?;
+            let partition = found.partition(shard)?.clone();
+            Ok((found, partition))
+        })
+        .await
     }
 
     /// All streams, of one table or of all, sorted by ARN.
@@ -90,8 +109,8 @@ impl Node {
     }
 
     /// A stream with all its shards.
-    pub fn stream(&self, arn: &StreamArn) -> Result<StreamView, Error> {
-        let found = self.find_stream(arn)?;
+    pub async fn stream(&self, arn: &StreamArn) -> Result<StreamView, Error> {
+        let found = self.look_up(|catalog| Found::find(catalog, arn)).await?;
         let (table, stream) = (found.table(), found.stream()?);
         let mut shards = Vec::new();
         for (group, shard) in &stream.shards {
@@ -114,16 +133,6 @@ impl Node {
         })
     }
 
-    /// The partition of a shard.
-    fn find_shard(found: &Found, shard: ShardId) -> Result<&Partition, Error> {
-        let missing = || Error::NotFound("Requested resource not found: Shard does not exist".to_owned());
-        let stream = found.stream()?;
-        if shard.created_ms != stream.stream_ms || !stream.shards.contains_key(&shard.group) {
-            return Err(missing());
-        }
-        found.catalog.partitions.get(&shard.group).ok_or_else(missing)
-    }
-
     /// Where a reader of a shard starts: a cursor, or `None` for the trim horizon, wherever that is when it reads.
     pub async fn locate(
         &self,
@@ -131,8 +140,7 @@ impl Node {
         shard: ShardId,
         start: Start,
     ) -> Result<Option<Cursor>, Error> {
-        let found = self.find_stream(arn)?;
-        let group = Self::find_shard(&found, shard)?.group;
+        let group = self.find_shard(arn, shard).await?.1.group;
         let stream_ms = arn.stream_ms;
         match start {
             Start::TrimHorizon => Ok(None),
@@ -167,8 +175,7 @@ impl Node {
         records_max: usize,
         wait_ms: u64,
     ) -> Result<RecordsPage, Error> {
-        let found = self.find_stream(arn)?;
-        let partition = Self::find_shard(&found, shard)?;
+        let (found, partition) = self.find_shard(arn, shard).await?;
         let request = RecordsRequest {
             group: partition.group,
             stream_ms: arn.stream_ms,

@@ -280,9 +280,11 @@ impl Group {
     /// Returns once everything acknowledged before the call is applied here and this member was the leader during it;
     /// `false` if that cannot be had.
     pub async fn read_barrier(&self) -> bool {
-        if self.holds_lease() {
-            return true;
-        }
+        self.holds_lease() || self.read_index().await
+    }
+
+    /// The same without the lease: asks a quorum, and waits for what other leaders logged, too.
+    pub async fn read_index(&self) -> bool {
         self.wake();
         match self.raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
             Ok(linearizer) => linearizer.await_ready(&self.raft).await.is_ok(),

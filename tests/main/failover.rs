@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use watertable::client::{Client, Kind, Options, StreamViewType, WriteOptions};
+use watertable::client::{Client, Kind, Options, Start, StreamViewType, WriteOptions};
 
-use super::cluster::{Cluster, until};
+use super::cluster::{Cluster, PATIENCE, until};
 use super::history::{key_in_each, verified};
 use super::sample::{self, table_name};
 use super::workload::{Outcome, Report, Workload};
@@ -223,4 +223,48 @@ async fn partitions_that_slept_wake_for_a_write() {
     cluster.ready().await;
     let history = verified(&client, &table.name).await;
     report.check(&history, &table);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_was_away_denies_nothing_it_missed() {
+    let mut cluster = Cluster::start(3).await;
+    for away in 0..3 {
+        let client = cluster.client_of((away + 1) % 3);
+        let name = table_name(&format!("missed-{away}"));
+        cluster.kill(away);
+        // A client asks one node only, which may itself have to find a new leader of the catalog first.
+        until("a table being created", async || {
+            let new = sample::table(name.as_str(), Some(StreamViewType::KeysOnly));
+            match client.create_table(&new).await {
+                Ok(_) => Some(()),
+                Err(error) => {
+                    client.describe_table(&name).await.ok().map(|_| eprintln!("created, though {error}"))
+                }
+            }
+        })
+        .await;
+        let table = client.wait_active(&name, PATIENCE).await.expect("two nodes of three suffice");
+        let arn = table.latest_stream_arn.expect("it has a stream");
+        let shards = client.describe_stream(&arn).await.expect("the stream is there").shards;
+        assert_eq!(shards.len(), 4, "a shard for each partition");
+        cluster.start_node(away);
+        let returned = cluster.client_of(away);
+        // From its first answer on, whatever it knows at that moment.
+        let mut asked = 0;
+        until("answers of the node that is back", async || {
+            for shard in &shards {
+                match returned.shard_iterator(&arn, &shard.id, &Start::TrimHorizon).await {
+                    Ok(_) => asked += 1,
+                    Err(error) => assert_ne!(error.kind(), Kind::Rejected, "{error}"),
+                }
+            }
+            match returned.describe_table(&name).await {
+                Ok(_) => asked += 1,
+                Err(error) => assert_ne!(error.kind(), Kind::Rejected, "{error}"),
+            }
+            (asked > 20).then_some(())
+        })
+        .await;
+        cluster.ready().await;
+    }
 }
