@@ -64,6 +64,7 @@ mod items;
 mod keys;
 mod memory;
 mod open;
+mod recent;
 mod sled;
 mod store;
 mod undo;

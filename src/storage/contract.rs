@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -66,17 +66,39 @@ fn open_whole(engine: Engine, path: &Path) -> Arc<dyn Items> {
     items
 }
 
+/// Copies a directory as of one moment: again, if something changed meanwhile.
 fn copy_directory(from: &Path, to: &Path) {
-    for entry in std::fs::read_dir(from).expect("a directory") {
-        let entry = entry.expect("an entry");
-        let target = to.join(entry.file_name());
-        if entry.file_type().expect("a type").is_dir() {
-            std::fs::create_dir_all(&target).expect("a directory");
-            copy_directory(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), &target).expect("a copy");
+    loop {
+        let before = files_of(from);
+        let copied = before.iter().try_for_each(|(path, length)| {
+            let target = to.join(path.strip_prefix(from).expect("it was found below"));
+            match length {
+                None => std::fs::create_dir_all(target),
+                Some(_) => std::fs::copy(path, target).map(drop),
+            }
+        });
+        if copied.is_ok() && files_of(from) == before {
+            return;
+        }
+        std::fs::remove_dir_all(to).expect("a copy can be removed");
+        std::fs::create_dir(to).expect("a directory");
+    }
+}
+
+/// All that is below a directory, with the lengths of files.
+fn files_of(directory: &Path) -> BTreeMap<PathBuf, Option<u64>> {
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        match entry.metadata() {
+            Ok(metadata) if metadata.is_dir() => {
+                files.insert(entry.path(), None);
+                files.append(&mut files_of(&entry.path()));
+            }
+            Ok(metadata) => _ = files.insert(entry.path(), Some(metadata.len())),
+            Err(_) => {} // gone since: the second look finds something else
         }
     }
+    files
 }
 
 pub(super) fn batch(group: GroupId, state: &str, writes: &[(&str, Option<&str>)]) -> Batch {

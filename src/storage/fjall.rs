@@ -1,43 +1,71 @@
-//! Items on fjall: a log-structured merge tree with snapshots.
+//! Items on fjall: tables of a log-structured merge tree, and our own memory before them.
 //!
-//! One keyspace holds everything: a second one for the states would pin the journal (its few bytes would
-//! never fill a write buffer) and cost a second set of them.
+//! The partition's log has already made a commit durable, so fjall's journal would write everything once more for
+//! nothing. What is committed collects in memory (`recent`); a thread writes it to tables, which fjall takes in
+//! whole, all of one writing or none. A crash loses what was in memory: the store is then as of the last writing,
+//! a prefix of the commits, and the log replays the rest.
+//!
+//! One keyspace holds everything: items and states must become visible in one moment.
 
-use std::ops::Bound;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use ::fjall::compaction::Leveled;
 use ::fjall::config::{BlockSizePolicy, BloomConstructionPolicy, FilterPolicy, FilterPolicyEntry};
-use ::fjall::{Database, Keyspace, KeyspaceCreateOptions, LsmError, PersistMode, Readable, Snapshot};
+use ::fjall::{Database, Guard, Keyspace, KeyspaceCreateOptions, LsmError, Readable, Snapshot};
 use bytes::Bytes;
 
 use super::Error;
 use super::disk::{Bounds, Writes};
 use super::error::Damage;
 use super::open::DirectoryLock;
+use super::recent::{Recent, Runs};
 use crate::partition::Visit;
 
-/// Writes collect here before they become a table. Two or three may be in memory under load, one when idle.
-const WRITE_BUFFER_BYTES: u64 = 16 * 1024 * 1024;
-/// The journal may grow to this before the write buffer is forced out; bounds the replay at start. It comes
-/// in files of 64 MiB.
-const JOURNAL_BYTES_MAX: u64 = 128 * 1024 * 1024;
+/// So much collects before it is written to tables; as much again may collect meanwhile, then commits wait.
+const COLLECTED_BYTES: usize = 32 * 1024 * 1024;
+/// Tables not yet merged into the tree's levels. Every read looks into them: beyond this, writing waits for merging.
+const UNMERGED_TABLES_MAX: usize = 12;
+/// How long between looks at the merging, and between tries to write when the disk refused.
+const PAUSE: Duration = Duration::from_millis(20);
+const REFUSED_PAUSE: Duration = Duration::from_secs(1);
 /// Tables are about this large.
 const TABLE_BYTES: u64 = 32 * 1024 * 1024;
-/// One. With two, fjall keeps the first free for writing out buffers by letting it hand each request to compact back to
-/// the queue, again and again for as long as the other compacts: a tenth of a loaded node's CPU, for no better latency.
+/// fjall's own thread merges tables.
 const WORKER_THREADS: usize = 1;
 /// How many table files stay open.
 const OPEN_FILES_MAX: usize = 256;
 /// Blocks are read, checked and cached whole.
 const BLOCK_BYTES: u32 = 4 * 1024;
 
-/// An open fjall.
+/// An open fjall. Dropping it writes what is in memory.
 pub(super) struct Fjall {
+    shared: Arc<Shared>,
+    writer: Option<JoinHandle<()>>,
+    lock: Arc<DirectoryLock>,
+}
+
+struct Shared {
     database: Database,
     keyspace: Keyspace,
-    lock: Arc<DirectoryLock>,
+    recent: RwLock<Recent>,
+    progress: Mutex<Progress>,
+    /// `progress` has changed.
+    changed: Condvar,
+}
+
+/// How far the writing is. Locked alone or after `recent`, never before it.
+#[derive(Default)]
+struct Progress {
+    /// Writings asked for so far, begun, and ended.
+    asked: u64,
+    begun: u64,
+    ended: u64,
+    /// Why the last writing failed, if it did.
+    failed: Option<Error>,
+    stopping: bool,
 }
 
 impl Fjall {
@@ -47,58 +75,197 @@ impl Fjall {
             let database = Database::builder(path)
                 .cache_size(cache_bytes)
                 .worker_threads(WORKER_THREADS)
-                .max_journaling_size(JOURNAL_BYTES_MAX)
                 .max_cached_files(Some(OPEN_FILES_MAX))
                 .open()?;
             let keyspace = database.keyspace("items", options)?;
             Ok((database, keyspace))
         };
-        match opened() {
-            Ok((database, keyspace)) => Ok(Self { database, keyspace, lock }),
-            Err(::fjall::Error::Locked) => Err(Error::Locked { path: path.to_path_buf() }),
-            Err(::fjall::Error::InvalidVersion(Some(_))) => Err(Error::Foreign { path: path.to_path_buf() }),
-            Err(error) => Err(failed("open")(error)),
-        }
+        let (database, keyspace) = match opened() {
+            Ok(opened) => opened,
+            Err(::fjall::Error::Locked) => return Err(Error::Locked { path: path.to_path_buf() }),
+            Err(::fjall::Error::InvalidVersion(Some(_))) => {
+                return Err(Error::Foreign { path: path.to_path_buf() });
+            }
+            Err(error) => return Err(failed("open")(error)),
+        };
+        let shared = Arc::new(Shared {
+            database,
+            keyspace,
+            recent: RwLock::default(),
+            progress: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let writing = shared.clone();
+        let thread = std::thread::Builder::new().name("items-writer".to_owned());
+        let writer = thread.spawn(move || writing.run());
+        let writer = writer.map_err(|source| Error::Io { doing: "start its thread", source })?;
+        Ok(Self { shared, writer: Some(writer), lock })
     }
 
-    /// Through a snapshot, for fjall's live reads see a write before all of it is there: a view opened after
-    /// such a read could be older than what was read.
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        read(&self.database.snapshot(), &self.keyspace, key)
+        let recent = self.shared.recent().get(key);
+        match recent {
+            Some(known) => Ok(known),
+            // Tables appear whole, and only what is in memory until they are visible.
+            None => copied(self.shared.keyspace.get(key)),
+        }
     }
 
     pub fn write(&self, writes: Writes) -> Result<(), Error> {
-        let mut batch = self.database.batch();
-        for (key, value) in writes {
-            match value {
-                Some(value) => batch.insert(&self.keyspace, &key[..], &value[..]),
-                None => batch.remove(&self.keyspace, &key[..]),
-            }
+        let waiting = {
+            let mut recent = self.shared.recent_mut();
+            recent.add(writes);
+            recent.waiting_bytes()
+        };
+        if waiting < COLLECTED_BYTES {
+            return Ok(());
         }
-        batch.commit().map_err(failed("commit"))
+        let mut progress = self.shared.progress();
+        if progress.asked == progress.begun {
+            progress.asked += 1;
+            self.shared.changed.notify_all();
+        }
+        if waiting < 2 * COLLECTED_BYTES {
+            return Ok(());
+        }
+        let begun = progress.begun;
+        let wait = |progress: &mut Progress| progress.begun == begun && progress.failed.is_none();
+        let waited = self.shared.changed.wait_while(progress, wait);
+        waited.unwrap_or_else(PoisonError::into_inner).outcome()
     }
 
     pub fn flush(&self) -> Result<(), Error> {
-        self.database.persist(PersistMode::SyncData).map_err(failed("flush"))
+        if self.shared.recent().bytes() == 0 {
+            return Ok(());
+        }
+        let mut progress = self.shared.progress();
+        // A writing that has begun may not hold the newest commit: the one after it does.
+        let needed = progress.begun + 1;
+        progress.asked = progress.asked.max(needed);
+        progress.failed = None;
+        self.shared.changed.notify_all();
+        let wait = |progress: &mut Progress| progress.ended < needed && progress.failed.is_none();
+        let waited = self.shared.changed.wait_while(progress, wait);
+        waited.unwrap_or_else(PoisonError::into_inner).outcome()
     }
 
     pub fn view(&self) -> FjallView {
-        FjallView {
-            snapshot: self.database.snapshot(),
-            keyspace: self.keyspace.clone(),
-            _database: self.database.clone(),
-            _lock: self.lock.clone(),
-        }
+        let mut recent = self.shared.recent_mut();
+        // In this order and under the lock, or what left memory in between would be in neither.
+        let (runs, snapshot) = (recent.view(), self.shared.database.snapshot());
+        drop(recent);
+        FjallView { runs, snapshot, shared: self.shared.clone(), _lock: self.lock.clone() }
     }
 
     pub fn size_bytes(&self) -> u64 {
-        self.keyspace.disk_space() + self.database.write_buffer_size()
+        self.shared.keyspace.disk_space() + self.shared.recent().bytes() as u64
+    }
+}
+
+impl Drop for Fjall {
+    fn drop(&mut self) {
+        self.shared.progress().stopping = true;
+        self.shared.changed.notify_all();
+        if let Some(writer) = self.writer.take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the thread that writes items panicked: the log replays what it did not write");
+        }
+    }
+}
+
+impl Progress {
+    fn outcome(&mut self) -> Result<(), Error> {
+        match self.failed.take() {
+            None => Ok(()),
+            Some(error) => Err(error),
+        }
+    }
+}
+
+impl Shared {
+    fn recent(&self) -> RwLockReadGuard<'_, Recent> {
+        self.recent.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn recent_mut(&self) -> RwLockWriteGuard<'_, Recent> {
+        self.recent.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self) {
+        loop {
+            let idle = |progress: &mut Progress| progress.asked == progress.begun && !progress.stopping;
+            let waited = self.changed.wait_while(self.progress(), idle);
+            let stopping = waited.unwrap_or_else(PoisonError::into_inner).stopping;
+            let written = self.write_out();
+            let refused = written.is_err();
+            let mut progress = self.progress();
+            match written {
+                Ok(()) => {
+                    progress.ended = progress.begun;
+                    progress.failed = None;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "items stay in memory: their tables could not be written");
+                    progress.failed = Some(error);
+                    progress.asked += 1;
+                }
+            }
+            drop(progress);
+            self.changed.notify_all();
+            if stopping {
+                return;
+            }
+            if refused {
+                std::thread::sleep(REFUSED_PAUSE);
+            }
+        }
+    }
+
+    /// Writes what is in memory to tables.
+    fn write_out(&self) -> Result<(), Error> {
+        let runs = {
+            let mut recent = self.recent_mut();
+            let runs = recent.leave();
+            let mut progress = self.progress();
+            progress.begun += 1;
+            progress.asked = progress.asked.max(progress.begun);
+            runs
+        };
+        self.changed.notify_all();
+        let written = self.ingest(&runs).map_err(failed("write a table"));
+        let mut recent = self.recent_mut();
+        let left = match written {
+            Ok(()) => Some(recent.left()),
+            Err(_) => {
+                recent.stay();
+                None
+            }
+        };
+        drop(recent);
+        drop((left, runs)); // what many commits allocated: not while others wait for the lock
+        written
+    }
+
+    fn ingest(&self, runs: &Runs) -> Result<(), ::fjall::Error> {
+        while self.keyspace.l0_table_count() > UNMERGED_TABLES_MAX && !self.progress().stopping {
+            std::thread::sleep(PAUSE); // fjall tells nobody when it has merged
+        }
+        let mut ingestion = self.keyspace.start_ingestion()?;
+        runs.for_each(|key, value| match value {
+            Some(value) => ingestion.write(&key[..], &value[..]),
+            None => ingestion.write_tombstone(&key[..]),
+        })?;
+        ingestion.finish()
     }
 }
 
 fn options() -> KeyspaceCreateOptions {
     KeyspaceCreateOptions::default()
-        .max_memtable_size(WRITE_BUFFER_BYTES)
         .data_block_size_policy(BlockSizePolicy::all(BLOCK_BYTES))
         .filter_policy(FilterPolicy::all(FilterPolicyEntry::Bloom(BloomConstructionPolicy::BitsPerKey(10.0))))
         .compaction_strategy(Arc::new(Leveled::default().with_table_target_size(TABLE_BYTES)))
@@ -106,32 +273,31 @@ fn options() -> KeyspaceCreateOptions {
 
 /// fjall as of one moment.
 pub(super) struct FjallView {
+    runs: Runs,
     snapshot: Snapshot,
-    keyspace: Keyspace,
     /// A view may outlive the store it came from: what it reads must stay open, and locked.
-    _database: Database,
+    shared: Arc<Shared>,
     _lock: Arc<DirectoryLock>,
 }
 
 impl FjallView {
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        read(&self.snapshot, &self.keyspace, key)
+        match self.runs.get(key) {
+            Some(known) => Ok(known),
+            None => copied(self.snapshot.get(&self.shared.keyspace, key)),
+        }
     }
 
     pub fn range(&self, bounds: Bounds, reverse: bool, visit: &mut Visit<'_>) -> Result<(), Error> {
-        let mut range = self.snapshot.range::<Bytes, (Bound<Bytes>, Bound<Bytes>)>(&self.keyspace, bounds);
-        while let Some(found) = if reverse { range.next_back() } else { range.next() } {
-            let (key, value) = found.into_inner().map_err(failed("read items"))?;
-            if visit(&key, &value).is_break() {
-                break;
-            }
-        }
-        Ok(())
+        let mut range = self.snapshot.range(&self.shared.keyspace, bounds.clone());
+        let below = std::iter::from_fn(|| if reverse { range.next_back() } else { range.next() });
+        let below = below.map(Guard::into_inner);
+        self.runs.merge(&bounds, reverse, below, visit).map_err(failed("read items"))
     }
 }
 
-fn read(snapshot: &Snapshot, keyspace: &Keyspace, key: &[u8]) -> Result<Option<Bytes>, Error> {
-    let value = snapshot.get(keyspace, key).map_err(failed("read an item"))?;
+fn copied(found: Result<Option<::fjall::UserValue>, ::fjall::Error>) -> Result<Option<Bytes>, Error> {
+    let value = found.map_err(failed("read an item"))?;
     Ok(value.map(|value| Bytes::copy_from_slice(&value)))
 }
 
