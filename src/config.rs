@@ -43,7 +43,7 @@ impl Default for Config {
             join: Vec::new(),
             zone: String::new(),
             engine: Engine::default().to_string(),
-            cache_mib: 64,
+            cache_mib: 128,
             tail_mib: 128,
             partitions: 4,
             log: "info".to_owned(),

@@ -1,5 +1,5 @@
 //! Items on disk: a cache of the log, with ordered reads, atomic batches and consistent views. Sync code: it
-//! blocks, starts no threads of its own (the engines do), and knows nothing of Raft or of what an item is.
+//! blocks, starts no threads but those that write tables, and knows nothing of Raft or of what an item is.
 //!
 //! # What holds
 //! - *A batch is whole.* Items and the group's state are stored in one atomic write; no reader, and no crash,
@@ -19,8 +19,8 @@
 //! - *One process.* The directory is locked, by us, for both engines alike.
 //!
 //! # The parts
-//! `items` is what others see; `store` implements it once, on `disk`, the closed set of engines: `fjall`,
-//! `sled` (whose views are made by `undo`) and `memory` (for simulation: no threads, deterministic, forgets
+//! `items` is what others see; `store` implements it once, on `disk`, the closed set of engines: `fjall` (with `recent`
+//! before it), `sled` (whose views are made by `undo`) and `memory` (for simulation: no threads, deterministic, forgets
 //! what was not flushed when told to `crash`). `keys` is the layout, `open` the directory, `catalog` the control
 //! plane's own small store. `contract` and `store_test` hold all engines to the same behaviour.
 //!
@@ -30,27 +30,21 @@
 //!
 //! |                                   | fjall          | sled           | memory    |
 //! |-----------------------------------|----------------|----------------|-----------|
-//! | 50 MiB, cache 128 MiB: overwrites | 225-260 k/s    | 98-116 k/s     | 0.5-1 M/s |
-//! | gets                              | 360-395 k/s    | 800-960 k/s    | 1.8-2.4 M/s |
-//! | pages of 20                       | 35-50 k/s      | 57-60 k/s      | > 800 k/s |
-//! | 400 MiB, cache 32 MiB: overwrites | 134-180 k/s    | 22-39 k/s      |           |
-//! | gets                              | 75-165 k/s     | 48-62 k/s      |           |
-//! | pages of 20                       | 28-36 k/s      | 10-16 k/s      |           |
-//! | on disk                           | 480-500 MiB    | 1020-1060 MiB  |           |
-//! | slowest commit of the run         | 50-100 ms      | 5-20 ms        |           |
-//! | open with these data, resident    | 20-65 ms, 18 MiB | 45-75 ms, 31 MiB |         |
+//! | 50 MiB, cache 128 MiB: overwrites | 890-980 k/s    | 98-116 k/s     | 0.5-1 M/s |
+//! | gets                              | 450-490 k/s    | 800-960 k/s    | 1.8-2.4 M/s |
+//! | pages of 20                       | 28 k/s         | 57-60 k/s      | > 800 k/s |
+//! | 400 MiB, cache 32 MiB: overwrites | 340-680 k/s    | 22-39 k/s      |           |
+//! | gets                              | 180-195 k/s    | 48-62 k/s      |           |
+//! | pages of 20                       | 20-21 k/s      | 10-16 k/s      |           |
 //!
-//! On the whole product (three nodes and the load on two cores, one partition with a stream, 64 clients, `bench put`
-//! and `bench get` of 1 KiB, twice each, side by side): fjall 10.1 k writes/s at 0.075 CPU-seconds of the servers per
-//! 1,000 and 125 MiB of items, sled 7.7 k at 0.108 and 213 MiB; reads 24-31 k and 27-33 k a second, at the same cost.
-//!
-//! fjall is the default: it writes two to five times as fast, takes half the disk, keeps its speed when the
-//! data outgrow the cache, and has views and syncs that need no help from us. Its price: a get that hits the cache costs twice
-//! sled's, and a commit waits up to a tenth of a second when a write buffer is turned over (fjall syncs its
-//! journal then, and slows writers that outrun it). Under full load it holds about the cache and 50-90 MiB
-//! more; larger or smaller write buffers, blocks, hash indexes and no compression made no difference worth a
-//! line. sled stays for the catalog (small, read-mostly, one file) and for those who read far more than they
-//! write.
+//! fjall is the default: it writes an order of magnitude faster, takes half the disk, keeps its speed when the data
+//! outgrow the cache, and has views that need no help from us. The log makes commits durable, so fjall's journal and
+//! its memtable are not used: what was committed collects in our own memory and becomes tables (`recent`, `fjall`).
+//! With them, three nodes on two cores took 15-17 k writes/s of 64 clients at 0.08 CPU-seconds of the servers per
+//! 1,000; without, 21-22 k at 0.058. The price: up to 128 MiB of memory while much is written, twice sled's cost of a
+//! get or a page from memory, and after a crash the log replays what was in memory. Larger or smaller blocks, hash
+//! indexes and no compression made no difference worth a line. sled stays for the catalog (small, read-mostly, one
+//! file) and for those who read far more than they write.
 //!
 //! Deliberately absent: secondary indexes, expiry, counters of items, a keyspace for each table or group (its
 //! write buffers would cost memory by the thousand, and a split would move data).

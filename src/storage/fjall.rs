@@ -25,7 +25,7 @@ use super::recent::{Recent, Runs};
 use crate::partition::Visit;
 
 /// So much collects before it is written to tables; as much again may collect meanwhile, then commits wait.
-const COLLECTED_BYTES: usize = 32 * 1024 * 1024;
+const COLLECTED_BYTES: usize = 64 * 1024 * 1024;
 /// Tables not yet merged into the tree's levels. Every read looks into them: beyond this, writing waits for merging.
 const UNMERGED_TABLES_MAX: usize = 12;
 /// How long between looks at the merging, and between tries to write when the disk refused.
@@ -107,7 +107,7 @@ impl Fjall {
         match recent {
             Some(known) => Ok(known),
             // Tables appear whole, and only what is in memory until they are visible.
-            None => copied(self.shared.keyspace.get(key)),
+            None => found(self.shared.keyspace.get(key)),
         }
     }
 
@@ -257,8 +257,8 @@ impl Shared {
         }
         let mut ingestion = self.keyspace.start_ingestion()?;
         runs.for_each(|key, value| match value {
-            Some(value) => ingestion.write(&key[..], &value[..]),
-            None => ingestion.write_tombstone(&key[..]),
+            Some(value) => ingestion.write(key.clone(), value.clone()),
+            None => ingestion.write_tombstone(key.clone()),
         })?;
         ingestion.finish()
     }
@@ -284,7 +284,7 @@ impl FjallView {
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
         match self.runs.get(key) {
             Some(known) => Ok(known),
-            None => copied(self.snapshot.get(&self.shared.keyspace, key)),
+            None => found(self.snapshot.get(&self.shared.keyspace, key)),
         }
     }
 
@@ -296,9 +296,9 @@ impl FjallView {
     }
 }
 
-fn copied(found: Result<Option<::fjall::UserValue>, ::fjall::Error>) -> Result<Option<Bytes>, Error> {
-    let value = found.map_err(failed("read an item"))?;
-    Ok(value.map(|value| Bytes::copy_from_slice(&value)))
+fn found(value: Result<Option<::fjall::UserValue>, ::fjall::Error>) -> Result<Option<Bytes>, Error> {
+    let value = value.map_err(failed("read an item"))?;
+    Ok(value.map(Bytes::from)) // a part of its block
 }
 
 /// Sorts fjall's errors by what the caller does next. A poisoned database is one on which a write or sync
