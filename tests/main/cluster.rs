@@ -128,15 +128,19 @@ impl Cluster {
         }
     }
 
-    /// The node that leads a partition of a table.
+    /// The node that leads a partition of a table: the one that itself says so, in the newest term.
     pub async fn leader_of(&self, client: &Client, table: &TableName, partition: usize) -> usize {
-        let leader = until("a leader", async || {
-            let table = client.describe_table(table).await.ok()?;
-            let address = table.partitions.get(partition)?.leader_address.clone()?;
-            let at = self.nodes.iter().position(|node| node.address == address)?;
-            self.nodes[at].child.is_some().then_some(at)
-        });
-        leader.await
+        until("a leader", async || {
+            let group = client.describe_table(table).await.ok()?.partitions.get(partition)?.group.0;
+            let mut leader = None;
+            for at in (0..self.nodes.len()).filter(|at| self.nodes[*at].child.is_some()) {
+                let replicas = self.status(at).await?.replicas.into_iter();
+                let leads = replicas.filter(|replica| replica.group_id == group && replica.role == "leader");
+                leader = leader.max(leads.map(|replica| (replica.term, at)).max());
+            }
+            leader.map(|(_, at)| at)
+        })
+        .await
     }
 
     /// Waits until every running node knows the table as in use.
