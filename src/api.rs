@@ -1,8 +1,9 @@
 //! The faces of the node: one set of operations, their encodings, one port.
 //!
-//! `items`, `tables` and `streams` are the operations: names parsed, limits checked, keys taken from items, and
-//! then the node is asked. `grpc` encodes them as `watertable.v1`, with health and reflection; plain HTTP on the same
-//! port answers `/metrics` and `/health`. The DynamoDB protocol will join as a second encoding of the same operations.
+//! `items`, `batch`, `query`, `tables` and `streams` are the operations: names parsed, limits checked, keys taken from
+//! items, and then the node is asked. `parameters` makes expressions and legacy parameters into what is evaluated, for
+//! all of them. `grpc` and `grpc_items` encode them as `watertable.v1`, with health and reflection; plain HTTP on the
+//! same port answers `/metrics` and `/health`. The DynamoDB protocol will join as a second encoding of the same operations.
 //!
 //! - Nothing here decides semantics: what a write means is `partition`'s, where it goes is `node`'s.
 //! - `error` is the only table of errors.
@@ -12,10 +13,14 @@
 
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))] // a new variant is decided on wherever it matters
 
+mod batch;
 mod cluster;
 mod error;
 mod grpc;
+mod grpc_items;
 mod items;
+mod parameters;
+mod query;
 mod streams;
 mod subscribe;
 mod tables;

@@ -17,6 +17,8 @@
 //!   reads. A write whose answer was lost is `Error::Unknown`, and the caller decides.
 //! - **The partition map is a hint, never an authority** (`map`). A wrong hint costs one hop: every node forwards. A
 //!   key that cannot be computed here goes to any node, and the cluster's answer stands.
+//! - **Expressions are the cluster's to read** (`expression`). Here they are text with placeholders, put together and
+//!   sent; a query whose partition key does not show goes to any node.
 //! - **Every call ends.** A call has one deadline for all its attempts, which the node is told; waiting for a table has
 //!   the caller's patience. Only a subscription has no end, and keep-alive finds out when its node is gone.
 //! - **A subscription misses nothing.** After an interruption it goes on behind the last record it handed out.
@@ -32,14 +34,16 @@
 
 mod call;
 mod error;
+mod expression;
 mod items;
 mod map;
 mod method;
 mod pool;
 mod prepared;
+mod query;
 mod record;
+mod requests;
 mod retry;
-mod scan;
 mod streams;
 mod subscribe;
 mod table;
@@ -51,18 +55,19 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 pub use error::{Answer, Error, Kind};
-pub use items::{BatchGet, BatchWrite, WriteOptions};
+pub use expression::Expression;
+pub use items::{BatchGet, BatchWrite, Got, ReadOptions, WriteOptions, Written};
 pub use method::Method;
 pub use prepared::Prepared;
+pub use query::{Page, Query, Scan};
 pub use record::{Record, SequenceNumber};
-pub use scan::Page;
 pub use streams::{RecordsPage, Shard, Start, Stream, StreamName};
 pub use subscribe::{Delivery, Subscription};
 pub use table::{NewTable, Partition, Table};
 
 pub use crate::rpc::wire::v1::{
-    Condition, EventName, GetClusterStatusResponse as ClusterStatus, ReturnValues, StreamStatus,
-    StreamViewType, TableStatus,
+    ConsumedCapacity, EventName, GetClusterStatusResponse as ClusterStatus, ReturnConsumedCapacity,
+    ReturnValues, Select, StreamStatus, StreamViewType, TableStatus,
 };
 
 use crate::model::TableName;

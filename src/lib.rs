@@ -2,6 +2,7 @@
 //!
 //! The map, from the ground up. A room imports what is above it in this list, never what is below.
 //! - [`model`]: nouns: values, items, keys, names, limits.
+//! - [`expression`]: what requests say of items in text: parsed, bound, evaluated.
 //! - [`partition`]: what a write means: evaluate, entries, apply.
 //! - [`stream`]: what a stream is: shards, records, iterators, retention.
 //! - [`catalog`]: the cluster's own state machine: nodes, tables, placement.
@@ -23,6 +24,7 @@ pub mod catalog;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod expression;
 pub mod log;
 pub mod model;
 pub mod node;

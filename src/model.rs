@@ -26,6 +26,7 @@ pub mod id;
 pub mod item;
 pub mod key;
 pub mod limits;
+pub mod lookup;
 pub mod name;
 pub mod number;
 pub mod value;

@@ -47,6 +47,6 @@ pub use environment::{Environment, Listen, Listening, OpenStores, Stores, Work};
 pub use error::Error;
 pub use handle::{Node, NodeView, ReplicaView};
 pub use metrics::Metrics;
-pub use operation::{Answer, RecordsPage};
+pub use operation::{Read, RecordsPage};
 pub use start::{Settings, StartError, Starting, start};
 pub use streams::{ShardView, StreamView};

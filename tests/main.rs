@@ -6,16 +6,30 @@
 //! - Nothing is waited for by the clock: conditions, with a deadline of [`cluster::PATIENCE`].
 //! - What a test measures, it prints: `cargo test --test main -- --nocapture`.
 //! - `WATERTABLE_ROUNDS=20 cargo test --test main failover -- --nocapture` kills more often than the default 4 times.
+//! - `WATERTABLE_SEED=7 WATERTABLE_RANDOM_SECONDS=600 cargo test --test main random -- --nocapture` does other things at
+//!   random, and for longer than the default 20 s.
 //! - When a test fails, the ends of its nodes' logs are printed.
 
 #[path = "main/api.rs"]
 mod api;
 #[path = "main/cluster.rs"]
 mod cluster;
+#[path = "main/corpus.rs"]
+mod corpus;
 #[path = "main/failover.rs"]
 mod failover;
 #[path = "main/history.rs"]
 mod history;
+#[path = "main/item_refusals.rs"]
+mod item_refusals;
+#[path = "main/items.rs"]
+mod items;
+#[path = "main/legacy.rs"]
+mod legacy;
+#[path = "main/pages.rs"]
+mod pages;
+#[path = "main/random.rs"]
+mod random;
 #[path = "main/refusals.rs"]
 mod refusals;
 #[path = "main/restart.rs"]

@@ -17,7 +17,7 @@ pub(super) fn status(error: &Error) -> Status {
         Error::Invalid(_) => (Code::InvalidArgument, "ValidationException"),
         Error::NotFound(_) => (Code::NotFound, "ResourceNotFoundException"),
         Error::InUse(_) => (Code::AlreadyExists, "ResourceInUseException"),
-        Error::ConditionFailed => (Code::FailedPrecondition, "ConditionalCheckFailedException"),
+        Error::ConditionFailed { .. } => (Code::FailedPrecondition, "ConditionalCheckFailedException"),
         Error::Trimmed => (Code::FailedPrecondition, "TrimmedDataAccessException"),
         Error::IteratorExpired => (Code::FailedPrecondition, "ExpiredIteratorException"),
         Error::Unavailable(_) | Error::DiskFull => (Code::Unavailable, "ServiceUnavailable"),
@@ -43,7 +43,7 @@ mod tests {
             (Error::Unavailable("x".to_owned()), Code::Unavailable),
             (Error::Overloaded, Code::ResourceExhausted),
             (Error::Unknown, Code::Aborted),
-            (Error::ConditionFailed, Code::FailedPrecondition),
+            (Error::ConditionFailed { item: None }, Code::FailedPrecondition),
         ] {
             let status = status(&error);
             assert_eq!(status.code(), code);

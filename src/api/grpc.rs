@@ -1,16 +1,15 @@
-//! `watertable.v1`: proto <-> model, one function an operation; health and reflection; metrics over plain HTTP.
+//! `watertable.v1`: proto <-> model, one function an operation (those on items in `grpc_items`); health and
+//! reflection; metrics over plain HTTP.
 
 use std::pin::Pin;
 
 use axum::routing::get;
-use bytes::Bytes;
 use futures::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, service::Routes};
 
 use super::{
     error::status,
-    items::{self, KeysOf, Target},
     streams::{self, Ask},
     subscribe, tables,
 };
@@ -18,7 +17,6 @@ use crate::{
     catalog::{StreamStatus, Table, TableStatus},
     model::{AttributeName, KeyAttribute, KeySchema, KeyType, StreamViewType, limits::REQUEST_BYTES_MAX},
     node::{Error, Node},
-    partition::{Condition, Returns},
     rpc::{
         item::Item,
         wire::{
@@ -77,166 +75,8 @@ pub(super) struct Face {
 
 pub(super) type Reply<T> = Result<Response<T>, Status>;
 
-fn reply<T>(result: Result<T, Error>) -> Reply<T> {
+pub(super) fn reply<T>(result: Result<T, Error>) -> Reply<T> {
     result.map(Response::new).map_err(|error| status(&error))
-}
-
-// ---- items
-
-fn item_in(item: Option<Item>, what: &str) -> Result<Item, Error> {
-    item.ok_or_else(|| Error::Invalid(format!("{what} is missing")))
-}
-
-fn key_in(key: Option<Item>) -> Result<crate::model::Item, Error> {
-    Ok(item_in(key, "key")?.decode()?)
-}
-
-fn condition_in(condition: i32) -> Result<Condition, Error> {
-    match v1::Condition::try_from(condition) {
-        Ok(v1::Condition::Unspecified) => Ok(Condition::None),
-        Ok(v1::Condition::Exists) => Ok(Condition::Exists),
-        Ok(v1::Condition::NotExists) => Ok(Condition::NotExists),
-        Err(_) => Err(Error::Invalid(format!("condition has no value {condition}"))),
-    }
-}
-
-fn returns_in(returns: i32) -> Result<Returns, Error> {
-    match v1::ReturnValues::try_from(returns) {
-        Ok(v1::ReturnValues::Unspecified) => Ok(Returns::Nothing),
-        Ok(v1::ReturnValues::AllOld) => Ok(Returns::AllOld),
-        Ok(v1::ReturnValues::AllNew) => Ok(Returns::AllNew),
-        Err(_) => Err(Error::Invalid(format!("return_values has no value {returns}"))),
-    }
-}
-
-fn items_out(items: Vec<Bytes>) -> Vec<Item> {
-    items.into_iter().map(Item::from_encoded).collect()
-}
-
-impl Face {
-    async fn put(&self, request: v1::PutItemRequest) -> Result<v1::PutItemResponse, Error> {
-        let target = Target::find(&self.node, &request.table_name).await?;
-        let (item, encoded) = item_in(request.item, "item")?.canonical()?;
-        let condition = condition_in(request.condition)?;
-        let (group, write) = target.put(&item, encoded, condition, returns_in(request.return_values)?)?;
-        let answer = self.node.write(group, write).await?;
-        Ok(v1::PutItemResponse { attributes: answer.image.map(Item::from_encoded) })
-    }
-
-    async fn update(&self, request: v1::UpdateItemRequest) -> Result<v1::UpdateItemResponse, Error> {
-        let target = Target::find(&self.node, &request.table_name).await?;
-        let key = key_in(request.key)?;
-        let set = request.set.map(|set| set.decode()).transpose()?.unwrap_or_default();
-        let remove = request.remove.iter().map(|name| AttributeName::parse(name));
-        let remove = remove.collect::<Result<_, _>>()?;
-        let (condition, returns) = (condition_in(request.condition)?, returns_in(request.return_values)?);
-        let (group, write) = target.update(&key, &set, remove, condition, returns)?;
-        let answer = self.node.write(group, write).await?;
-        Ok(v1::UpdateItemResponse { attributes: answer.image.map(Item::from_encoded) })
-    }
-
-    async fn delete(&self, request: v1::DeleteItemRequest) -> Result<v1::DeleteItemResponse, Error> {
-        let target = Target::find(&self.node, &request.table_name).await?;
-        let key = key_in(request.key)?;
-        let (condition, returns) = (condition_in(request.condition)?, returns_in(request.return_values)?);
-        let (group, write) = target.delete(&key, condition, returns)?;
-        let answer = self.node.write(group, write).await?;
-        Ok(v1::DeleteItemResponse { attributes: answer.image.map(Item::from_encoded) })
-    }
-
-    async fn write_batch(
-        &self,
-        request: v1::BatchWriteItemRequest,
-    ) -> Result<v1::BatchWriteItemResponse, Error> {
-        use v1::write_request::Request;
-        let mut writes = Vec::with_capacity(request.requests.len());
-        for one in &request.requests {
-            let target = Target::find(&self.node, &one.table_name).await?;
-            let neither = "a request of a batch is neither a put nor a delete";
-            writes.push(match &one.request {
-                Some(Request::Put(item)) => {
-                    let (item, encoded) = item.canonical()?;
-                    target.put(&item, encoded, Condition::None, Returns::Nothing)?
-                }
-                Some(Request::Delete(key)) => {
-                    target.delete(&key.decode()?, Condition::None, Returns::Nothing)?
-                }
-                None => return Err(Error::Invalid(neither.to_owned())),
-            });
-        }
-        let done = items::write_batch(&self.node, writes).await?;
-        let undone = request.requests.into_iter().zip(done).filter(|(_, done)| !done);
-        Ok(v1::BatchWriteItemResponse { unprocessed: undone.map(|(one, _)| one).collect() })
-    }
-
-    async fn get_batch(&self, request: v1::BatchGetItemRequest) -> Result<v1::BatchGetItemResponse, Error> {
-        let mut asked = Vec::new();
-        for keys in &request.requests {
-            let decoded = keys.keys.iter().map(|key| key.decode()).collect::<Result<_, _>>()?;
-            let table = keys.table_name.clone();
-            asked.push(KeysOf { table, keys: decoded, consistent: keys.consistent_read });
-        }
-        let found = items::get_batch(&self.node, &asked).await?;
-        let mut response = v1::BatchGetItemResponse::default();
-        for (keys, found) in request.requests.into_iter().zip(found) {
-            let v1::KeysOfTable { table_name, keys, consistent_read } = keys;
-            if !found.unread.is_empty() {
-                let unread = found.unread.iter().map(|at| keys[*at].clone()).collect();
-                let table_name = table_name.clone();
-                response.unprocessed.push(v1::KeysOfTable { table_name, keys: unread, consistent_read });
-            }
-            response.responses.push(v1::ItemsOfTable { table_name, items: items_out(found.items) });
-        }
-        Ok(response)
-    }
-
-    async fn scan_page(&self, request: v1::ScanRequest) -> Result<v1::ScanResponse, Error> {
-        let start = request.exclusive_start_key.map(|key| key.decode()).transpose()?;
-        let v1::ScanRequest { table_name, limit, consistent_read, .. } = request;
-        let page = items::scan(&self.node, &table_name, limit, start.as_ref(), consistent_read).await?;
-        let last_evaluated_key = page.last_key.as_ref().map(Item::encode);
-        Ok(v1::ScanResponse { items: items_out(page.items), last_evaluated_key })
-    }
-}
-
-#[tonic::async_trait]
-impl items_server::Items for Face {
-    async fn put_item(&self, request: Request<v1::PutItemRequest>) -> Reply<v1::PutItemResponse> {
-        reply(self.put(request.into_inner()).await)
-    }
-
-    async fn get_item(&self, request: Request<v1::GetItemRequest>) -> Reply<v1::GetItemResponse> {
-        let v1::GetItemRequest { table_name, key, consistent_read } = request.into_inner();
-        let key = key_in(key).map_err(|error| status(&error))?;
-        let item = items::get(&self.node, &table_name, &key, consistent_read).await;
-        reply(item.map(|item| v1::GetItemResponse { item: item.map(Item::from_encoded) }))
-    }
-
-    async fn update_item(&self, request: Request<v1::UpdateItemRequest>) -> Reply<v1::UpdateItemResponse> {
-        reply(self.update(request.into_inner()).await)
-    }
-
-    async fn delete_item(&self, request: Request<v1::DeleteItemRequest>) -> Reply<v1::DeleteItemResponse> {
-        reply(self.delete(request.into_inner()).await)
-    }
-
-    async fn batch_write_item(
-        &self,
-        request: Request<v1::BatchWriteItemRequest>,
-    ) -> Reply<v1::BatchWriteItemResponse> {
-        reply(self.write_batch(request.into_inner()).await)
-    }
-
-    async fn batch_get_item(
-        &self,
-        request: Request<v1::BatchGetItemRequest>,
-    ) -> Reply<v1::BatchGetItemResponse> {
-        reply(self.get_batch(request.into_inner()).await)
-    }
-
-    async fn scan(&self, request: Request<v1::ScanRequest>) -> Reply<v1::ScanResponse> {
-        reply(self.scan_page(request.into_inner()).await)
-    }
 }
 
 // ---- tables

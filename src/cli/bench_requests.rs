@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::Error;
-use crate::client::{BatchWrite, Method, Prepared, WriteOptions};
+use crate::client::{self, BatchWrite, Expression, Method, Prepared, ReadOptions, WriteOptions};
 use crate::model::{AttributeName, AttributeValue, Item, KeySchema, TableName};
 
 /// A key: 'k' and 16 hex digits.
@@ -129,20 +129,25 @@ impl Template {
     pub(super) fn update(table: &TableName, key: &KeySchema, value_len: usize) -> Self {
         let mut set = item(key, value_len);
         set.remove(key.partition.name.as_str());
-        Self::of(Prepared::update(table, &key_item(key), &set), value_len)
+        let update = Expression::assign(&set, &[]);
+        let prepared = Prepared::update(table, &key_item(key), update, WriteOptions::default());
+        Self::of(prepared, value_len)
     }
 
     /// One write of a batch.
     pub(super) fn batch_part(table: &TableName, key: &KeySchema, value_len: usize) -> Self {
-        Self::of(Prepared::batch_part(&BatchWrite::Put(table.clone(), item(key, value_len))), value_len)
+        let part = Prepared::batch_part(&BatchWrite::Put(table.clone(), item(key, value_len)));
+        Self::of(Ok(part), value_len)
     }
 
     /// A read.
     pub(super) fn get(table: &TableName, key: &KeySchema, consistent: bool) -> Self {
-        Self::of(Prepared::get(table, &key_item(key), consistent), 0)
+        let options = ReadOptions { consistent, ..ReadOptions::default() };
+        Self::of(Prepared::get(table, &key_item(key), options), 0)
     }
 
-    fn of(prepared: Prepared, value_len: usize) -> Self {
+    fn of(prepared: Result<Prepared, client::Error>, value_len: usize) -> Self {
+        let prepared = prepared.expect("one expression agrees with itself");
         let bytes = prepared.body.to_vec();
         let key_at = bytes.windows(KEY_BYTES).position(|window| window == KEY_MARK);
         let value_at = match value_len {

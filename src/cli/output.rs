@@ -30,9 +30,17 @@ pub(super) fn print_table<const N: usize>(
     heading: [&str; N],
     rows: impl IntoIterator<Item = [String; N]>,
 ) -> io::Result<()> {
+    print_columns(heading.map(str::to_uppercase).into(), rows.into_iter().map(Vec::from))
+}
+
+/// Prints a table with a heading, which is left as it is.
+pub(super) fn print_columns(
+    heading: Vec<String>,
+    rows: impl IntoIterator<Item = Vec<String>>,
+) -> io::Result<()> {
     let mut table = Table::new();
     table.load_style(NOTHING);
-    table.set_header(heading.map(str::to_uppercase));
+    table.set_header(heading);
     for row in rows {
         table.add_row(row);
     }

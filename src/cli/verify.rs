@@ -16,7 +16,7 @@ use super::json::Form;
 use super::output::{Output, print_json, print_line, progress};
 use super::{Error, Global, key, stream};
 use crate::client::{
-    Client, Delivery, EventName, Record, SequenceNumber, Start, StreamViewType, Subscription,
+    Client, Delivery, EventName, Record, Scan, SequenceNumber, Start, StreamViewType, Subscription,
 };
 use crate::model::{Item, ItemKey, KeySchema, TableName};
 
@@ -116,9 +116,9 @@ pub(super) async fn scan(
     key: &KeySchema,
 ) -> Result<BTreeMap<ItemKey, Item>, Error> {
     let mut items = BTreeMap::new();
-    let mut pages = pin!(client.scan_all(table, true));
+    let mut pages = pin!(client.scan_all(table, Scan { consistent: true, ..Scan::default() }));
     while let Some(page) = pages.try_next().await? {
-        for item in page {
+        for item in page.items {
             let item_key = key.key_of_item(&item).map_err(|error| Error::Negative(error.to_string()))?;
             if items.insert(item_key, item.clone()).is_some() {
                 let item = Form::Plain.write(&key::of_item(key, &item));

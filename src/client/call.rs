@@ -16,7 +16,7 @@ use super::map::{MAP_AGE_MIN, MAP_LIFE, PartitionMap};
 use super::method::{Intent, Method};
 use super::pool::{MESSAGE_BYTES_MAX, Node};
 use super::retry::{self, Decision, Failure};
-use crate::model::{Item, ItemKey, TableName};
+use crate::model::{Item, ItemKey, KeySchema, TableName};
 use crate::rpc::wire::v1;
 
 /// Longest wait for a partition map: it is only a hint.
@@ -161,6 +161,11 @@ impl Client {
         };
         // What is no key of this table is the cluster's to refuse: the table may have been made anew.
         key.map_or(Target::Any, |key: ItemKey| Target::Hash(table, key.hash()))
+    }
+
+    /// The key of a table, if its map can be had.
+    pub(super) async fn key_schema(&self, table: &TableName) -> Option<KeySchema> {
+        Some(self.map(table).await?.key.clone())
     }
 
     /// The target of a call about a hash; sees to it that the map is there.

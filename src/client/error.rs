@@ -5,6 +5,9 @@ use tonic_types::StatusExt;
 
 use super::method::Intent;
 use super::retry::Sent;
+use crate::model::Item;
+
+const CONDITION_FAILED: &str = "ConditionalCheckFailedException";
 
 /// Why a call gave no answer, in the five kinds of the house.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -63,6 +66,16 @@ pub struct Answer {
     pub reason: String,
     /// For people.
     pub message: String,
+    /// The item a condition did not hold of, if that was asked for and there is one.
+    pub item: Option<Item>,
+}
+
+impl Answer {
+    /// The answer about a condition that did not hold.
+    pub(super) fn condition_failed(item: Option<Item>) -> Self {
+        let (reason, message) = (CONDITION_FAILED.to_owned(), "The conditional request failed".to_owned());
+        Self { code: Code::FailedPrecondition, reason, message, item }
+    }
 }
 
 impl std::fmt::Display for Answer {
@@ -96,7 +109,7 @@ impl Error {
             Kind::Unknown => Code::Aborted,
             Kind::Fatal => Code::Internal,
         };
-        Self::new(kind, Answer { code, reason: String::new(), message: message.into() })
+        Self::new(kind, Answer { code, reason: String::new(), message: message.into(), item: None })
     }
 
     /// An answer that is not what the protocol says.
@@ -141,6 +154,16 @@ impl Error {
         self.answer().code
     }
 
+    /// Whether a condition did not hold.
+    pub fn is_condition_failed(&self) -> bool {
+        self.reason() == CONDITION_FAILED
+    }
+
+    /// The item a condition did not hold of, if that was asked for and there is one.
+    pub fn item(&self) -> Option<&Item> {
+        self.answer().item.as_ref()
+    }
+
     /// Whether there is no such table, stream or shard.
     pub fn is_not_found(&self) -> bool {
         self.code() == Code::NotFound
@@ -179,7 +202,7 @@ impl From<&Status> for Answer {
             }
             source = error.source();
         }
-        Self { code: status.code(), reason, message }
+        Self { code: status.code(), reason, message, item: None }
     }
 }
 
@@ -225,5 +248,10 @@ mod tests {
         assert_eq!(error.reason(), "ConditionalCheckFailedException");
         assert_eq!(error.to_string(), "ConditionalCheckFailedException: The conditional request failed");
         assert_eq!(error.kind().name(), "rejected");
+        assert!(error.is_condition_failed());
+        // The same, where its item was asked for and is told in the response.
+        let told = Error::new(Kind::Rejected, Answer::condition_failed(Some(Item::new())));
+        assert_eq!(told.to_string(), error.to_string());
+        assert_eq!((told.item(), error.item()), (Some(&Item::new()), None));
     }
 }

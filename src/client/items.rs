@@ -1,23 +1,57 @@
-//! Reading and writing items.
+//! Reading and writing single items, and batches of them.
 
 use tokio::time::Instant;
 
 use super::call::Target;
-use super::error::{Error, Kind};
+use super::error::{Answer, Error, Kind};
+use super::expression::Expression;
 use super::method::Method;
 use super::retry;
-use super::{Client, Condition, ReturnValues};
-use crate::model::{AttributeName, Item, TableName};
+use super::{Client, ConsumedCapacity, ReturnConsumedCapacity, ReturnValues, requests};
+use crate::model::{Item, TableName};
 use crate::rpc::item::Item as WireItem;
 use crate::rpc::wire::v1;
 
 /// What a write asks for besides its item.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct WriteOptions {
-    /// What must hold; else the write is `Rejected` with the reason `ConditionalCheckFailedException`.
-    pub condition: Condition,
-    /// Which image to return.
+    /// What must hold of the item that is there; else the write is `Rejected` (`Error::is_condition_failed`).
+    pub condition: Option<Expression>,
+    /// Which attributes to return.
     pub return_values: ReturnValues,
+    /// Whether the error of a condition that does not hold shows its item (`Error::item`).
+    pub show_rejected: bool,
+    /// Whether to count capacity.
+    pub capacity: ReturnConsumedCapacity,
+}
+
+/// What came of a write.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Written {
+    /// As asked for by `return_values`, if there are any.
+    pub attributes: Option<Item>,
+    /// If asked for.
+    pub capacity: Option<ConsumedCapacity>,
+}
+
+/// What a read of one item asks for.
+#[derive(Clone, Debug, Default)]
+pub struct ReadOptions {
+    /// Whether to see every write acknowledged before.
+    pub consistent: bool,
+    /// What to return of the item; `None`: everything.
+    pub projection: Option<Expression>,
+    /// Whether to count capacity.
+    pub capacity: ReturnConsumedCapacity,
+}
+
+/// What a read of one item found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Got {
+    /// The item, or what the projection says of it; `None`: there is no such item.
+    pub item: Option<Item>,
+    /// If asked for.
+    pub capacity: Option<ConsumedCapacity>,
 }
 
 /// One write of a batch.
@@ -38,20 +72,22 @@ pub struct BatchGet {
     pub keys: Vec<Item>,
     /// Whether to see every write acknowledged before.
     pub consistent: bool,
+    /// What to return of each item; `None`: everything.
+    pub projection: Option<Expression>,
 }
 
 impl Client {
-    /// Creates an item or replaces it whole. Returns the image asked for, if there is one.
+    /// Creates an item or replaces it whole.
     pub async fn put_item(
         &self,
         table: &TableName,
         item: &Item,
         options: WriteOptions,
-    ) -> Result<Option<Item>, Error> {
+    ) -> Result<Written, Error> {
         let target = self.target(table, item).await;
-        let answer: v1::PutItemResponse =
-            self.call(Method::PUT_ITEM, target, &put_request(table, item, options)).await?;
-        answer.attributes.as_ref().map(decode).transpose()
+        let request = requests::put(table, item, options)?;
+        let answer: v1::PutItemResponse = self.call(Method::PUT_ITEM, target, &request).await?;
+        written(answer.attributes, answer.consumed_capacity, answer.condition_failed)
     }
 
     /// Reads one item. `consistent`: sees every write acknowledged before the call.
@@ -61,43 +97,50 @@ impl Client {
         key: &Item,
         consistent: bool,
     ) -> Result<Option<Item>, Error> {
-        let target = self.target(table, key).await;
-        let answer: v1::GetItemResponse =
-            self.call(Method::GET_ITEM, target, &get_request(table, key, consistent)).await?;
-        answer.item.as_ref().map(decode).transpose()
+        let options = ReadOptions { consistent, ..ReadOptions::default() };
+        Ok(self.get_item_with(table, key, options).await?.item)
     }
 
-    /// Sets and removes attributes of an item, creating it if need be. Returns the image asked for.
+    /// Reads one item, or parts of it.
+    pub async fn get_item_with(
+        &self,
+        table: &TableName,
+        key: &Item,
+        options: ReadOptions,
+    ) -> Result<Got, Error> {
+        let target = self.target(table, key).await;
+        let request = requests::get(table, key, options)?;
+        let answer: v1::GetItemResponse = self.call(Method::GET_ITEM, target, &request).await?;
+        let item = answer.item.as_ref().map(decode).transpose()?;
+        Ok(Got { item, capacity: answer.consumed_capacity })
+    }
+
+    /// Changes parts of an item, creating it if need be (`Expression::assign` sets and removes whole attributes).
+    /// `None`: creates an item that has only its key, if there is none.
     pub async fn update_item(
         &self,
         table: &TableName,
         key: &Item,
-        set: &Item,
-        remove: &[AttributeName],
+        update: Option<Expression>,
         options: WriteOptions,
-    ) -> Result<Option<Item>, Error> {
+    ) -> Result<Written, Error> {
         let target = self.target(table, key).await;
-        let request = update_request(table, key, set, remove, options);
+        let request = requests::update(table, key, update, options)?;
         let answer: v1::UpdateItemResponse = self.call(Method::UPDATE_ITEM, target, &request).await?;
-        answer.attributes.as_ref().map(decode).transpose()
+        written(answer.attributes, answer.consumed_capacity, answer.condition_failed)
     }
 
-    /// Deletes an item; no error if there is none. Returns the image asked for, if there is one.
+    /// Deletes an item; no error if there is none.
     pub async fn delete_item(
         &self,
         table: &TableName,
         key: &Item,
         options: WriteOptions,
-    ) -> Result<Option<Item>, Error> {
+    ) -> Result<Written, Error> {
         let target = self.target(table, key).await;
-        let request = v1::DeleteItemRequest {
-            table_name: table.to_string(),
-            key: Some(WireItem::encode(key)),
-            condition: options.condition.into(),
-            return_values: options.return_values.into(),
-        };
+        let request = requests::delete(table, key, options)?;
         let answer: v1::DeleteItemResponse = self.call(Method::DELETE_ITEM, target, &request).await?;
-        answer.attributes.as_ref().map(decode).transpose()
+        written(answer.attributes, answer.consumed_capacity, answer.condition_failed)
     }
 
     /// Makes up to 25 writes, each on its own, no two of one item. What the cluster did not get done is sent again
@@ -109,11 +152,18 @@ impl Client {
         };
         let target = self.target(table, first).await;
         let deadline = Instant::now() + self.shared.options.deadline;
-        let mut request = v1::BatchWriteItemRequest { requests: write_requests(writes) };
+        let mut request = v1::BatchWriteItemRequest {
+            requests: requests::writes(writes),
+            return_consumed_capacity: ReturnConsumedCapacity::Unspecified.into(),
+        };
         let mut attempt = 0;
         loop {
-            let answer: v1::BatchWriteItemResponse =
-                self.call(Method::BATCH_WRITE_ITEM, target, &request).await?;
+            let answer = self.call(Method::BATCH_WRITE_ITEM, target, &request).await;
+            let answer: v1::BatchWriteItemResponse = match answer {
+                // Some are done already.
+                Err(Error::Unavailable(answer)) if attempt > 0 => return Err(Error::Unknown(answer)),
+                answer => answer?,
+            };
             if answer.unprocessed.is_empty() {
                 return Ok(());
             }
@@ -137,13 +187,16 @@ impl Client {
             None => Target::Any,
         };
         let deadline = Instant::now() + self.shared.options.deadline;
-        let mut request = v1::BatchGetItemRequest { requests: gets.iter().map(keys_of_table).collect() };
+        let mut request = v1::BatchGetItemRequest {
+            requests: gets.iter().map(requests::keys).collect::<Result<_, _>>()?,
+            return_consumed_capacity: ReturnConsumedCapacity::Unspecified.into(),
+        };
         let mut found = Vec::new();
         let mut attempt = 0;
         loop {
             let answer: v1::BatchGetItemResponse =
                 self.call(Method::BATCH_GET_ITEM, target, &request).await?;
-            let any = !answer.responses.is_empty();
+            let any = answer.responses.iter().any(|table| !table.items.is_empty());
             for each in answer.responses {
                 let table = TableName::parse(&each.table_name).map_err(Error::malformed)?;
                 for item in &each.items {
@@ -172,55 +225,15 @@ pub(super) fn decode(item: &WireItem) -> Result<Item, Error> {
     item.decode().map_err(Error::malformed)
 }
 
-pub(super) fn put_request(table: &TableName, item: &Item, options: WriteOptions) -> v1::PutItemRequest {
-    v1::PutItemRequest {
-        table_name: table.to_string(),
-        item: Some(WireItem::encode(item)),
-        condition: options.condition.into(),
-        return_values: options.return_values.into(),
+/// What came of a write that was answered.
+fn written(
+    attributes: Option<WireItem>,
+    capacity: Option<ConsumedCapacity>,
+    failed: Option<v1::ConditionFailed>,
+) -> Result<Written, Error> {
+    if let Some(failed) = failed {
+        let item = failed.item.as_ref().map(decode).transpose()?;
+        return Err(Error::new(Kind::Rejected, Answer::condition_failed(item)));
     }
-}
-
-pub(super) fn get_request(table: &TableName, key: &Item, consistent: bool) -> v1::GetItemRequest {
-    v1::GetItemRequest {
-        table_name: table.to_string(),
-        key: Some(WireItem::encode(key)),
-        consistent_read: consistent,
-    }
-}
-
-pub(super) fn update_request(
-    table: &TableName,
-    key: &Item,
-    set: &Item,
-    remove: &[AttributeName],
-    options: WriteOptions,
-) -> v1::UpdateItemRequest {
-    v1::UpdateItemRequest {
-        table_name: table.to_string(),
-        key: Some(WireItem::encode(key)),
-        set: (!set.is_empty()).then(|| WireItem::encode(set)),
-        remove: remove.iter().map(ToString::to_string).collect(),
-        condition: options.condition.into(),
-        return_values: options.return_values.into(),
-    }
-}
-
-pub(super) fn write_requests(writes: &[BatchWrite]) -> Vec<v1::WriteRequest> {
-    use v1::write_request::Request;
-    let requests = writes.iter().map(|write| match write {
-        BatchWrite::Put(table, item) => (table, Request::Put(WireItem::encode(item))),
-        BatchWrite::Delete(table, key) => (table, Request::Delete(WireItem::encode(key))),
-    });
-    requests
-        .map(|(table, request)| v1::WriteRequest { table_name: table.to_string(), request: Some(request) })
-        .collect()
-}
-
-fn keys_of_table(get: &BatchGet) -> v1::KeysOfTable {
-    v1::KeysOfTable {
-        table_name: get.table.to_string(),
-        keys: get.keys.iter().map(WireItem::encode).collect(),
-        consistent_read: get.consistent,
-    }
+    Ok(Written { attributes: attributes.as_ref().map(decode).transpose()?, capacity })
 }

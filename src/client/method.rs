@@ -44,6 +44,8 @@ methods! {
     BATCH_WRITE_ITEM = "Items/BatchWriteItem", Write;
     /// Up to 100 reads.
     BATCH_GET_ITEM = "Items/BatchGetItem", Read;
+    /// A page of the items of a partition key.
+    QUERY = "Items/Query", Read;
     /// A page of a table.
     SCAN = "Items/Scan", Read;
     /// Creates a table.
@@ -90,6 +92,6 @@ mod tests {
             assert!(text.contains(name), "{} is not a method of the API", method.path);
             assert_eq!(method.path().as_str(), method.path);
         }
-        assert_eq!(Method::ALL.len(), 18, "one for each rpc of proto/watertable/v1");
+        assert_eq!(Method::ALL.len(), 19, "one for each rpc of proto/watertable/v1");
     }
 }

@@ -5,9 +5,10 @@ use prost::Message;
 
 use super::call::Target;
 use super::error::Error;
-use super::items::{BatchWrite, WriteOptions, get_request, put_request, write_requests};
+use super::expression::Expression;
+use super::items::{BatchWrite, ReadOptions, WriteOptions};
 use super::method::Method;
-use super::{Client, TableName};
+use super::{Client, ReturnConsumedCapacity, TableName, requests};
 use crate::model::Item;
 use crate::rpc::wire::v1;
 
@@ -21,27 +22,38 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// A put.
-    pub fn put(table: &TableName, item: &Item, options: WriteOptions) -> Self {
-        Self { method: Method::PUT_ITEM, body: encode(put_request(table, item, options)) }
+    /// A put. Errors: `Invalid`, for expressions that do not go together.
+    pub fn put(table: &TableName, item: &Item, options: WriteOptions) -> Result<Self, Error> {
+        Ok(Self { method: Method::PUT_ITEM, body: encode(requests::put(table, item, options)?) })
     }
 
     /// A read of one item.
-    pub fn get(table: &TableName, key: &Item, consistent: bool) -> Self {
-        Self { method: Method::GET_ITEM, body: encode(get_request(table, key, consistent)) }
+    pub fn get(table: &TableName, key: &Item, options: ReadOptions) -> Result<Self, Error> {
+        Ok(Self { method: Method::GET_ITEM, body: encode(requests::get(table, key, options)?) })
     }
 
-    /// An update that sets attributes.
-    pub fn update(table: &TableName, key: &Item, set: &Item) -> Self {
-        let request = super::items::update_request(table, key, set, &[], WriteOptions::default());
-        Self { method: Method::UPDATE_ITEM, body: encode(request) }
+    /// An update. Errors: as `put`.
+    pub fn update(
+        table: &TableName,
+        key: &Item,
+        update: Option<Expression>,
+        options: WriteOptions,
+    ) -> Result<Self, Error> {
+        Ok(Self { method: Method::UPDATE_ITEM, body: encode(requests::update(table, key, update, options)?) })
+    }
+
+    /// A deletion. Errors: as `put`.
+    pub fn delete(table: &TableName, key: &Item, options: WriteOptions) -> Result<Self, Error> {
+        Ok(Self { method: Method::DELETE_ITEM, body: encode(requests::delete(table, key, options)?) })
     }
 
     /// One write of a batch. The encodings of several, one behind the other, are the request of a batch: that is how
     /// protobuf writes a repeated field.
     pub fn batch_part(write: &BatchWrite) -> Self {
-        let requests = write_requests(std::slice::from_ref(write));
-        Self { method: Method::BATCH_WRITE_ITEM, body: encode(v1::BatchWriteItemRequest { requests }) }
+        let requests = requests::writes(std::slice::from_ref(write));
+        let return_consumed_capacity = ReturnConsumedCapacity::Unspecified.into();
+        let request = v1::BatchWriteItemRequest { requests, return_consumed_capacity };
+        Self { method: Method::BATCH_WRITE_ITEM, body: encode(request) }
     }
 }
 

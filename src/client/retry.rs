@@ -55,7 +55,7 @@ impl Failure {
         let message = format!("no answer within {limit:?}");
         Self {
             sent: Sent::Maybe,
-            answer: Answer { code: Code::DeadlineExceeded, reason: String::new(), message },
+            answer: Answer { code: Code::DeadlineExceeded, reason: String::new(), message, item: None },
             after: None,
         }
     }

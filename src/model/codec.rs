@@ -41,7 +41,7 @@ use super::number::Number;
 use super::value::AttributeValue;
 
 /// First bytes of fields: field number * 8 + wire type.
-mod tag {
+pub(super) mod tag {
     /// What repeats: an entry of a map, an element of a list, a member of a set.
     pub const EACH: u8 = 0x0A;
     pub const NAME: u8 = 0x0A;
@@ -273,7 +273,7 @@ impl Write for NumberText {
 
 /// The canonical text of a number, with what its size and its order need.
 #[derive(Clone, Copy, PartialEq)]
-struct Decimal<'a> {
+pub(super) struct Decimal<'a> {
     text: &'a [u8],
     negative: bool,
     /// Significant digits; 0 for zero.
@@ -317,7 +317,7 @@ impl<'a> Decimal<'a> {
         sound.then_some(Self { text, negative, digits, magnitude })
     }
 
-    fn number(&self) -> Number {
+    pub(super) fn number(&self) -> Number {
         let text = std::str::from_utf8(self.text).expect("digits, signs and points are ASCII");
         Number::parse(text).expect("canonical text in range is a number")
     }
@@ -351,9 +351,9 @@ impl PartialOrd for Decimal<'_> {
 /// A position in a message that may hold anything; the bytes end where the message ends, offsets count from the
 /// start of what was given to the decoder.
 #[derive(Clone, Debug)]
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
+pub(super) struct Reader<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) at: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -361,16 +361,16 @@ impl<'a> Reader<'a> {
         Corrupt { what, offset: self.at }
     }
 
-    fn done(&self) -> bool {
+    pub(super) fn done(&self) -> bool {
         self.at == self.bytes.len()
     }
 
-    fn end(&self) -> Result<(), Corrupt> {
+    pub(super) fn end(&self) -> Result<(), Corrupt> {
         if self.done() { Ok(()) } else { Err(self.corrupt("bytes after the end")) }
     }
 
     #[inline]
-    fn byte(&mut self) -> Result<u8, Corrupt> {
+    pub(super) fn byte(&mut self) -> Result<u8, Corrupt> {
         let byte = *self.bytes.get(self.at).ok_or_else(|| self.corrupt("an early end"))?;
         self.at += 1;
         Ok(byte)
@@ -400,7 +400,7 @@ impl<'a> Reader<'a> {
 
     /// The payload after a tag that was read: its length comes first.
     #[inline]
-    fn slice(&mut self) -> Result<&'a [u8], Corrupt> {
+    pub(super) fn slice(&mut self) -> Result<&'a [u8], Corrupt> {
         let len = self.varint()?;
         let slice = self.bytes[self.at..].get(..len);
         let slice = slice.ok_or_else(|| self.corrupt("a length larger than the rest"))?;
@@ -410,23 +410,23 @@ impl<'a> Reader<'a> {
 
     /// As `slice`, to be read as a message.
     #[inline]
-    fn message(&mut self) -> Result<Self, Corrupt> {
+    pub(super) fn message(&mut self) -> Result<Self, Corrupt> {
         let len = self.slice()?.len();
         Ok(Self { bytes: &self.bytes[..self.at], at: self.at - len })
     }
 
-    fn text(&mut self) -> Result<&'a str, Corrupt> {
+    pub(super) fn text(&mut self) -> Result<&'a str, Corrupt> {
         let slice = self.slice()?;
         std::str::from_utf8(slice).map_err(|_| self.corrupt("text that is not UTF-8"))
     }
 
-    fn decimal(&mut self) -> Result<Decimal<'a>, Corrupt> {
+    pub(super) fn decimal(&mut self) -> Result<Decimal<'a>, Corrupt> {
         let slice = self.slice()?;
         Decimal::of(slice).ok_or_else(|| self.corrupt("a malformed number"))
     }
 
     /// The one byte of a boolean, or of a null, which is at least 1.
-    fn flag(&mut self, least: u8) -> Result<bool, Corrupt> {
+    pub(super) fn flag(&mut self, least: u8) -> Result<bool, Corrupt> {
         match self.byte()? {
             flag if flag == 1 || flag == least => Ok(flag == 1),
             _ => Err(Corrupt { what: "a malformed boolean or null", offset: self.at - 1 }),
@@ -434,7 +434,7 @@ impl<'a> Reader<'a> {
     }
 
     #[inline]
-    fn tag(&mut self, expected: u8) -> Result<(), Corrupt> {
+    pub(super) fn tag(&mut self, expected: u8) -> Result<(), Corrupt> {
         match self.byte()? {
             tag if tag == expected => Ok(()),
             _ => Err(Corrupt { what: "an unknown field", offset: self.at - 1 }),

@@ -9,7 +9,7 @@ use super::name::AttributeName;
 use super::value::AttributeValue;
 
 /// An item, or any map of attributes by name (a `Key`, a projection). Equality is by value.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Item {
     attributes: BTreeMap<AttributeName, AttributeValue>,
 }

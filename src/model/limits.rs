@@ -54,6 +54,10 @@ pub const REQUEST_BYTES_MAX: usize = 16 * MIB;
 /// A page of Query, Scan or GetRecords ends once the sizes of what it evaluated pass this. Source: 2.3, 1.8.
 pub const PAGE_BYTES_MAX: usize = MIB;
 
+/// A page of items also ends once what it shows passes this as encoded (see `ITEM_ENCODED_BYTES_MAX`: small numbers may
+/// be long as bytes). Ours: an answer must fit an rpc.
+pub const PAGE_ENCODED_BYTES_MAX: usize = 8 * MIB;
+
 /// Most records in one GetRecords page. Source: 1.8.
 pub const RECORDS_PER_PAGE_MAX: usize = 1000;
 
@@ -106,6 +110,10 @@ const _: () =
 const _: () = assert!(2 * ENTRY_ENCODED_BYTES_MAX <= SEGMENT_BYTES, "a segment is not wasted on one entry");
 const _: () = assert!(ITEM_BYTES_MAX <= PAGE_BYTES_MAX, "a page holds any item");
 const _: () = assert!(ITEM_ENCODED_BYTES_MAX <= ENTRY_ENCODED_BYTES_MAX, "an entry holds any item");
+const _: () = assert!(
+    PAGE_ENCODED_BYTES_MAX + ITEM_ENCODED_BYTES_MAX + ENVELOPE_BYTES <= RPC_BYTES_MAX,
+    "the largest page fits an rpc"
+);
 const _: () = assert!(REQUEST_BYTES_MAX <= RPC_BYTES_MAX, "a request can be forwarded as it came");
 const _: () = assert!(BATCH_WRITE_ITEMS_MAX <= ENTRY_CHANGES_MAX, "a batch can be one entry");
 const _: () = assert!(TRANSACTION_ITEMS_MAX <= ENTRY_CHANGES_MAX, "a transaction can be one entry");

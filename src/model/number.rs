@@ -15,7 +15,7 @@ use super::limits::{NUMBER_DIGITS_MAX, NUMBER_MAGNITUDE_MAX, NUMBER_MAGNITUDE_MI
 /// value = (-1)^negative * coefficient * 10^exponent, where the coefficient is below 10^38 and not a multiple of
 /// ten, and zero is all zeros. The coefficient is kept as two halves because a `u128` would make every attribute
 /// value 16 bytes larger for its alignment.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Number {
     coefficient_high: u64,
     coefficient_low: u64,

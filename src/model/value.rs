@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 use super::limits::NESTING_MAX;
@@ -13,7 +14,7 @@ use super::number::Number;
 ///
 /// Sets are public variants and so could be built empty; values from outside must come through `string_set`,
 /// `number_set` and `binary_set`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AttributeValue {
     /// A string of any code points, NUL included; may be empty.
     S(String),

@@ -1,8 +1,9 @@
 //! What a node answers when it cannot do what it was asked: the one crossing from the rooms below.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{catalog, model, partition, raft, stream};
+use crate::{catalog, expression, model, partition, raft, stream};
 
 /// Why an operation was not done. Five kinds, by what the caller does next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -18,7 +19,10 @@ pub enum Error {
     InUse(String),
     /// *Rejected*: the condition did not hold.
     #[error("The conditional request failed")]
-    ConditionFailed,
+    ConditionFailed {
+        /// The item it did not hold of, encoded, if that was asked for and there is one.
+        item: Option<Bytes>,
+    },
     /// *Rejected*: the position lies below the trim horizon.
     #[error("The operation attempted to read past the oldest stream record in a shard.")]
     Trimmed,
@@ -71,11 +75,29 @@ impl From<model::Error> for Error {
     }
 }
 
+impl From<expression::Error> for Error {
+    fn from(error: expression::Error) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
+impl From<expression::legacy::Invalid> for Error {
+    fn from(invalid: expression::legacy::Invalid) -> Self {
+        Self::Invalid(invalid.to_string())
+    }
+}
+
+impl From<partition::StartFault> for Error {
+    fn from(fault: partition::StartFault) -> Self {
+        Self::Invalid(fault.to_string())
+    }
+}
+
 impl From<partition::Rejected> for Error {
     fn from(rejected: partition::Rejected) -> Self {
         match rejected {
-            partition::Rejected::Condition => Self::ConditionFailed,
-            partition::Rejected::Limit(message) => Self::Invalid(message),
+            partition::Rejected::Condition { item } => Self::ConditionFailed { item },
+            partition::Rejected::Invalid(message) => Self::Invalid(message),
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     catalog::Catalog,
+    expression,
     log::Log,
     model::{
         TableName,
@@ -46,6 +47,7 @@ pub(super) struct Shared {
     pub replicas: RwLock<BTreeMap<GroupId, Arc<Replica>>>,
     pub reporter: Reporter,
     pub partitions_default: u32,
+    pub expressions: expression::Cache,
 }
 
 /// A replica on this node, as the status shows it.
@@ -114,6 +116,11 @@ impl Node {
     /// How many partitions a table gets when its creator does not say.
     pub fn partitions_default(&self) -> u32 {
         self.shared.partitions_default
+    }
+
+    /// The expressions its clients have used lately.
+    pub fn expressions(&self) -> &expression::Cache {
+        &self.shared.expressions
     }
 
     /// Its counters.

@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 
-use super::{Answer, Error};
-use crate::{log::WriteBatch, stream::Record};
+use super::Error;
+use crate::{log::WriteBatch, partition::Answer, stream::Record};
 
 /// Upper bounds of the buckets, microseconds; one more holds the rest.
 const BOUNDS_US: [u64; 16] = [

@@ -6,16 +6,25 @@ use serde::{Deserialize, Serialize};
 use super::Error;
 use crate::{
     catalog::{Command, Outcome},
+    expression::ast::Projection,
     model::id::GroupId,
-    partition::{Page, Write},
+    partition::{Answer, Found, KeyRange, Limits, Page, Select, Write},
     stream::{Cursor, Start},
 };
 
-/// The answer of a write that succeeded, whether or not it changed something.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
-    /// The image asked for, encoded.
-    pub image: Option<Bytes>,
+/// Reads a page of one partition's items.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Read {
+    /// The stored keys to read.
+    pub range: KeyRange,
+    /// Whether to read them from the last to the first.
+    pub reverse: bool,
+    /// Where the page ends at the latest.
+    pub limits: Limits,
+    /// What it shows.
+    pub select: Select,
+    /// Whether to see everything acknowledged before.
+    pub consistent: bool,
 }
 
 /// An operation on a group.
@@ -23,10 +32,10 @@ pub struct Answer {
 pub(super) enum Operation {
     /// Writes, each on its own; done by the leader.
     Write(Vec<Write>),
-    /// Items by stored key; done by the leader if `consistent`, else by any replica.
-    Get { keys: Vec<Bytes>, consistent: bool },
+    /// Items by stored key, or parts of them; done by the leader if `consistent`, else by any replica.
+    Get { keys: Vec<Bytes>, projection: Option<Projection>, consistent: bool },
     /// A page of items.
-    Scan { after: Option<Bytes>, items_max: usize, bytes_max: usize, consistent: bool },
+    Read(Read),
     /// Where a reader of a shard starts.
     Locate { stream_ms: u64, start: Start },
     /// Records of a shard; done by any replica.
@@ -89,33 +98,13 @@ pub struct RecordsPage {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Done {
     Write(Vec<Result<Answer, Error>>),
-    Get(Vec<Option<Bytes>>),
-    Scan(WirePage),
+    Get(Vec<Option<Found>>),
+    Page(Page),
     Locate(Cursor),
     Records(Changes),
     /// With the index of the command's entry.
     Command(Outcome, u64),
     CatalogIndex(u64),
-}
-
-/// A page as it travels.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct WirePage {
-    pub items: Vec<Bytes>,
-    pub last_key: Option<Bytes>,
-    pub bytes: usize,
-}
-
-impl From<Page> for WirePage {
-    fn from(page: Page) -> Self {
-        Self { items: page.items, last_key: page.last_key, bytes: page.bytes }
-    }
-}
-
-impl From<WirePage> for Page {
-    fn from(page: WirePage) -> Self {
-        Self { items: page.items, last_key: page.last_key, bytes: page.bytes }
-    }
 }
 
 pub(super) fn encode<T: Serialize>(value: &T) -> Bytes {

@@ -18,7 +18,7 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Answer, Error, Metrics, environment::Environment, reporter::Reporter};
+use super::{Error, Metrics, environment::Environment, reporter::Reporter};
 use crate::{
     catalog::{Catalog, Report},
     log::Log,
@@ -27,7 +27,7 @@ use crate::{
         id::{NodeId, Position, TableId},
         limits::{ENTRY_BYTES_MAX, ENTRY_CHANGES_MAX},
     },
-    partition::{Control, Evaluated, Overlay, Write, entry, evaluate},
+    partition::{Answer, Control, Evaluated, Overlay, Write, entry, evaluate},
     raft::{Group, Leadership, Outcome, ProposeError, Proposed, Published},
     storage::Items,
 };
@@ -43,7 +43,7 @@ const DRAIN_MAX: usize = 512;
 /// What a replica's loop is asked.
 pub(super) enum Request {
     /// Do this write.
-    Write(Write, Reply),
+    Write(Box<Write>, Reply),
     /// Log this.
     Control(Control, oneshot::Sender<Result<u64, Error>>),
 }
@@ -79,7 +79,7 @@ impl Replica {
     /// Queues a write; refuses it if too much waits.
     pub fn write(&self, write: Write) -> Result<oneshot::Receiver<Result<Answer, Error>>, Error> {
         let (reply, answer) = oneshot::channel();
-        match self.queue.try_send(Request::Write(write, reply)) {
+        match self.queue.try_send(Request::Write(Box::new(write), reply)) {
             Ok(()) => Ok(answer),
             Err(mpsc::error::TrySendError::Full(_)) => Err(Error::Overloaded),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(Error::no_leader()),
@@ -355,12 +355,12 @@ impl ReplicaLoop {
             let Some(Request::Write(write, reply)) = self.backlog.pop_front() else { break };
             let evaluated = evaluate(&self.overlay.over(&*self.context.items), &write, wants_old);
             let result = match evaluated {
-                Ok(Evaluated::Changed { change, image }) => {
+                Ok(Evaluated::Changed { change, answer }) => {
                     encoder.push(&change);
                     self.overlay.note(change.key, change.stored);
-                    Ok(Answer { image })
+                    Ok(answer)
                 }
-                Ok(Evaluated::Unchanged { image }) => Ok(Answer { image }),
+                Ok(Evaluated::Unchanged { answer }) => Ok(answer),
                 Ok(Evaluated::Rejected(rejected)) => Err(rejected.into()),
                 Err(error) => Err(Error::internal("a write could not be evaluated", &error)),
             };

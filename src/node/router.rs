@@ -1,18 +1,19 @@
 //! The way of an operation to the replica that can do it: here, or on another node.
 
-use std::{ops::Bound, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    Answer, Error, Node,
-    operation::{Done, Operation, RecordsRequest, decode, encode},
+    Error, Node,
+    operation::{Done, Operation, Read, RecordsRequest, decode, encode},
 };
 use crate::{
     catalog::{Catalog, Command, Outcome, Partition, Table},
+    expression::ast::Projection,
     model::id::{GroupId, NodeId},
-    partition::{self, Page, Write},
+    partition::{self, Answer, Found, Page, Write},
     rpc::wire::peer::CallRequest,
 };
 
@@ -86,16 +87,17 @@ impl Node {
         results
     }
 
-    /// Items by stored key, of one partition, in the order of the keys.
+    /// Items by stored key, of one partition, or parts of them, in the order of the keys.
     pub async fn get(
         &self,
         group: GroupId,
         keys: Vec<Bytes>,
+        projection: Option<Projection>,
         consistent: bool,
-    ) -> Result<Vec<Option<Bytes>>, Error> {
+    ) -> Result<Vec<Option<Found>>, Error> {
         let started = Instant::now();
         let whom = if consistent { Whom::Leader } else { Whom::Any };
-        let done = self.operate(group, whom, Operation::Get { keys, consistent }).await?;
+        let done = self.operate(group, whom, Operation::Get { keys, projection, consistent }).await?;
         self.shared.metrics.read(started.elapsed());
         match done {
             Done::Get(items) => Ok(items),
@@ -103,18 +105,14 @@ impl Node {
         }
     }
 
-    /// A page of one partition's items, behind a stored key.
-    pub async fn scan(
-        &self,
-        group: GroupId,
-        after: Option<Bytes>,
-        (items_max, bytes_max): (usize, usize),
-        consistent: bool,
-    ) -> Result<Page, Error> {
-        let whom = if consistent { Whom::Leader } else { Whom::Any };
-        let scan = Operation::Scan { after, items_max, bytes_max, consistent };
-        match self.operate(group, whom, scan).await? {
-            Done::Scan(page) => Ok(page.into()),
+    /// A page of one partition's items.
+    pub async fn read(&self, group: GroupId, read: Read) -> Result<Page, Error> {
+        let started = Instant::now();
+        let whom = if read.consistent { Whom::Leader } else { Whom::Any };
+        let done = self.operate(group, whom, Operation::Read(read)).await?;
+        self.shared.metrics.read(started.elapsed());
+        match done {
+            Done::Page(page) => Ok(page),
             _ => Err(Error::Internal),
         }
     }
@@ -208,7 +206,7 @@ impl Node {
             }
             Operation::Write(_)
             | Operation::Get { .. }
-            | Operation::Scan { .. }
+            | Operation::Read(_)
             | Operation::Locate { .. }
             | Operation::Records(_) => Err(Error::Internal),
         }
@@ -323,22 +321,18 @@ impl Node {
                 }
                 Ok(Done::Write(results))
             }
-            Operation::Get { keys, consistent } => {
+            Operation::Get { keys, projection, consistent } => {
                 self.confirm(&replica, consistent).await?;
-                let items = &*self.shared.items;
-                let found = keys.iter().map(|key| partition::get(items, key)).collect::<Result<_, _>>();
+                let (items, projection) = (&*self.shared.items, projection.as_ref());
+                let found = keys.iter().map(|key| partition::find(items, key, projection));
+                let found = found.collect::<Result<_, _>>();
                 found.map(Done::Get).map_err(|error| Error::internal("an item could not be read", &error))
             }
-            Operation::Scan { after, items_max, bytes_max, consistent } => {
+            Operation::Read(Read { range: (from, to), reverse, limits, select, consistent }) => {
                 self.confirm(&replica, consistent).await?;
-                let catalog = self.catalog();
-                let spec = catalog.partitions.get(&group).ok_or_else(Error::no_table)?;
-                let (from, to) = partition::table_range(spec.table, spec.range);
-                let from =
-                    after.as_ref().map_or(Bound::Included(&from[..]), |after| Bound::Excluded(&after[..]));
-                let page = partition::scan(&*self.shared.items, from, to.as_deref(), items_max, bytes_max);
-                page.map(|page| Done::Scan(page.into()))
-                    .map_err(|error| Error::internal("items could not be read", &error))
+                let (from, to) = (from.as_ref().map(Bytes::as_ref), to.as_ref().map(Bytes::as_ref));
+                let page = partition::page(&*self.shared.items, from, to, reverse, limits, &select);
+                page.map(Done::Page).map_err(|error| Error::internal("items could not be read", &error))
             }
             Operation::Locate { stream_ms, start } => {
                 self.locate_here(&replica, stream_ms, start).await.map(Done::Locate)

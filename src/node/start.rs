@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     catalog::{Catalog, Command, Report},
+    expression,
     log::{self, Log},
     model::id::{GroupId, NodeId},
     raft::{self, CatalogMachine, Group, LogStore, Machine},
@@ -99,6 +100,9 @@ pub struct Starting {
 
 /// Segments for what little disk a node begins with; the log fills them as it goes.
 const JOIN_PATIENCE: Duration = Duration::from_secs(60);
+/// Parsed expressions kept, by number and bytes.
+const EXPRESSIONS_MAX: usize = 4096;
+const EXPRESSIONS_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long a node that stops waits for those who still use it.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
 const STREAM_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
@@ -152,6 +156,7 @@ pub async fn start(settings: Settings, environment: Environment) -> Result<Start
         replicas: Default::default(),
         reporter,
         partitions_default: settings.partitions,
+        expressions: expression::Cache::new(EXPRESSIONS_MAX, EXPRESSIONS_BYTES_MAX),
     };
     let node = Node { shared: Arc::new(shared) };
     begin(&node, &settings, reports).await;

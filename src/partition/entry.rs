@@ -220,13 +220,16 @@ impl Iterator for Changes {
         if change.is_none() {
             self.rest.clear();
         }
-        Some(change.ok_or(Corrupt { what: "a change that ends early", offset: 0 }))
+        Some(change.ok_or(Corrupt { what: "a change that does not decode", offset: 0 }))
     }
 }
 
 impl Changes {
     fn change(&mut self) -> Option<Change> {
         let flags = self.rest.try_get_u8().ok()?;
+        if flags & !(EXISTED | OLD | EXISTS) != 0 {
+            return None;
+        }
         let key_len = self.rest.try_get_u16_le().ok()?;
         let key = self.take(usize::from(key_len))?;
         let version_before = if flags & EXISTED != 0 { Some(self.rest.try_get_u64_le().ok()?) } else { None };

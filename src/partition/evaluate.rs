@@ -1,10 +1,12 @@
 //! Deciding what a write does: the only place conditions run.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Change, Condition, Returns, View, Write};
-use crate::model::{self, AttributeName, Item, codec, limits::ITEM_ENCODED_BYTES_MAX};
+use super::stored::{Current, stored};
+use super::{Action, Change, Error, Returns, View, Write};
+use crate::expression::{Refused, Subject, ast::Update};
+use crate::model::{self, Corrupt, Item, codec, limits::ITEM_ENCODED_BYTES_MAX, lookup};
 
 /// What a write comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,129 +15,161 @@ pub enum Evaluated {
     Changed {
         /// How.
         change: Change,
-        /// The image the client asked for, encoded.
-        image: Option<Bytes>,
+        /// What the client is told.
+        answer: Answer,
     },
     /// It succeeds and changes nothing: no log entry, no record.
     Unchanged {
-        /// The image the client asked for, encoded.
-        image: Option<Bytes>,
+        /// What the client is told.
+        answer: Answer,
     },
     /// It is answered no.
     Rejected(Rejected),
+}
+
+/// What the client of a write that succeeds is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The attributes that were asked for, encoded as an item; none if there are none to show.
+    pub image: Option<Bytes>,
+    /// The larger one of the sizes of the item before and after, by DynamoDB's rules: what write units are counted of.
+    /// 0 if there was no item and is none, or the write does not ask for it.
+    pub bytes: usize,
 }
 
 /// A deterministic no. An answer, not an error.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Rejected {
     /// The condition did not hold.
-    Condition,
-    /// The item would break a limit: the message is DynamoDB's.
-    Limit(String),
-}
-
-/// Why a write could not be evaluated.
-#[derive(Debug, thiserror::Error)]
-pub enum Error<E: std::error::Error + 'static> {
-    /// The item could not be read.
-    #[error("an item could not be read")]
-    View(#[source] E),
-    /// The stored item does not decode.
-    #[error("a stored item is corrupt")]
-    Corrupt(#[from] model::Corrupt),
-}
-
-const UPDATE_TOO_LARGE: &str = "Item size to update has exceeded the maximum allowed size";
-
-/// The item as it stands.
-struct Current {
-    version: u64,
-    item: Bytes,
+    Condition {
+        /// The item it did not hold of, encoded, if the write asked for it and there is one.
+        item: Option<Bytes>,
+    },
+    /// The item cannot be updated that way, or would break a limit: the message is DynamoDB's.
+    Invalid(String),
 }
 
 /// Decides what `write` does to the items of `view`. `wants_old`: the stream shows old images.
+///
+/// Errors: `View` if the item cannot be read; `Corrupt` if it, or one the write carries, is not an item, as far as it
+/// is looked at.
 pub fn evaluate<V: View + ?Sized>(
     view: &V,
     write: &Write,
     wants_old: bool,
 ) -> Result<Evaluated, Error<V::Error>> {
-    let current = match view.get(&write.key).map_err(Error::View)? {
-        None => None,
-        Some(stored) => Some(current(stored)?),
-    };
-    let holds = match write.condition {
-        Condition::None => true,
-        Condition::Exists => current.is_some(),
-        Condition::NotExists => current.is_none(),
-    };
-    if !holds {
-        return Ok(Evaluated::Rejected(Rejected::Condition));
+    let current = view.get(&write.key).map_err(Error::View)?.map(Current::of).transpose()?;
+    Ok(decide(current.as_ref(), write, wants_old)?)
+}
+
+fn decide(current: Option<&Current>, write: &Write, wants_old: bool) -> Result<Evaluated, Corrupt> {
+    let old = current.map(|current| &current.item);
+    if let Some(condition) = &write.condition
+        && !condition.holds(old.map_or(Subject::Nothing, |item| Subject::Encoded(item)))?
+    {
+        let item = old.filter(|_| write.shows_rejected).cloned();
+        return Ok(Evaluated::Rejected(Rejected::Condition { item }));
     }
-    let new = match &write.action {
-        Action::Put { item } => Some(item.clone()),
-        Action::Delete => None,
-        Action::Update { key, set, remove } => match update(current.as_ref(), key, set, remove)? {
-            Ok(new) => new,
-            Err(rejected) => return Ok(Evaluated::Rejected(rejected)),
+    let Outcome { new, touched } = match &write.action {
+        Action::Put { item } => Outcome { new: Some(item.clone()), touched: None },
+        Action::Delete => Outcome::default(),
+        Action::Update { key, update, legacy } => match outcome(old, key, update, write.returns)? {
+            Ok(outcome) => outcome,
+            Err(refused) => return Ok(Evaluated::Rejected(refused.rejected(*legacy))),
         },
     };
-    let old = current.as_ref().map(|current| current.item.clone());
     let image = match write.returns {
         Returns::Nothing => None,
-        Returns::AllOld => old.clone(),
+        Returns::AllOld => old.cloned(),
         Returns::AllNew => new.clone(),
+        Returns::UpdatedOld | Returns::UpdatedNew => touched,
     };
-    if old == new {
-        return Ok(Evaluated::Unchanged { image });
+    let mut answer = Answer { image, bytes: 0 };
+    if write.measures {
+        for item in old.into_iter().chain(&new) {
+            answer.bytes = answer.bytes.max(lookup::item_size(item)?);
+        }
     }
-    let version_before = current.as_ref().map(|current| current.version);
-    let stored = new.map(|item| stored(version_before.unwrap_or(0) + 1, &item));
-    let old = if wants_old { old } else { None };
-    Ok(Evaluated::Changed { change: Change { key: write.key.clone(), version_before, old, stored }, image })
+    if old == new.as_ref() {
+        return Ok(Evaluated::Unchanged { answer });
+    }
+    let version_before = current.map(|current| current.version);
+    let change = Change {
+        key: write.key.clone(),
+        version_before,
+        old: old.filter(|_| wants_old).cloned(),
+        stored: new.map(|item| stored(version_before.unwrap_or(0) + 1, &item)),
+    };
+    Ok(Evaluated::Changed { change, answer })
 }
 
-fn current(stored: Bytes) -> Result<Current, model::Corrupt> {
-    let Some(version) = stored.first_chunk::<8>() else {
-        return Err(model::Corrupt { what: "a stored item without version", offset: 0 });
-    };
-    Ok(Current { version: u64::from_le_bytes(*version), item: stored.slice(8..) })
+/// What becomes of the item.
+#[derive(Default)]
+struct Outcome {
+    /// The item after, encoded.
+    new: Option<Bytes>,
+    /// What an update touched, encoded, if the write asks for it and there is something.
+    touched: Option<Bytes>,
 }
 
-fn stored(version: u64, item: &[u8]) -> Bytes {
-    let mut bytes = BytesMut::with_capacity(8 + item.len());
-    bytes.put_u64_le(version);
-    bytes.put_slice(item);
-    bytes.freeze()
+/// Why an update is not done.
+enum Refusal {
+    /// It cannot be done on the item as it is.
+    Update(Refused),
+    /// The item it makes breaks a limit.
+    Limit(model::Error),
 }
 
-/// The item after an update, or the reason it is refused. `None`: there is still no item.
-fn update(
-    current: Option<&Current>,
-    key: &Bytes,
-    set: &Bytes,
-    remove: &[AttributeName],
-) -> Result<Result<Option<Bytes>, Rejected>, model::Corrupt> {
-    let set = codec::decode_item(set)?;
-    let mut item: Item = match current {
-        Some(current) => codec::decode_item(&current.item)?,
-        None if set.is_empty() && !remove.is_empty() => return Ok(Ok(None)),
-        None => codec::decode_item(key)?,
+impl Refusal {
+    fn rejected(self, legacy: bool) -> Rejected {
+        Rejected::Invalid(match self {
+            Self::Update(refused) if legacy => refused.legacy_message(),
+            Self::Update(refused) => refused.to_string(),
+            Self::Limit(model::Error::ItemTooLarge) => Refused::TooLarge.to_string(),
+            Self::Limit(error) => error.to_string(),
+        })
+    }
+}
+
+/// What an update makes of the item, or why it is refused.
+fn outcome(
+    old: Option<&Bytes>,
+    key: &[u8],
+    update: &Update,
+    returns: Returns,
+) -> Result<Result<Outcome, Refusal>, Corrupt> {
+    let old = old.map(|item| codec::decode_item(item)).transpose()?;
+    // Needed only to make a new item from.
+    let key = if old.is_none() { codec::decode_item(key)? } else { Item::new() };
+    let mut outcome = Outcome::default();
+    if returns == Returns::UpdatedOld {
+        outcome.touched = shown(&update.touched_old(old.as_ref()));
+    }
+    let new = match update.apply(&key, old) {
+        Ok(Some(new)) => new,
+        Ok(None) => return Ok(Ok(outcome)),
+        Err(refused) => return Ok(Err(Refusal::Update(refused))),
     };
-    for name in remove {
-        item.remove(name.as_str());
+    if let Err(error) = new.validate() {
+        return Ok(Err(Refusal::Limit(error)));
     }
-    for (name, value) in set {
-        item.insert(name, value);
+    let encoded = encode(&new);
+    if encoded.len() > ITEM_ENCODED_BYTES_MAX {
+        return Ok(Err(Refusal::Limit(model::Error::ItemTooLarge)));
     }
-    if let Err(error) = item.validate() {
-        let too_large = error == model::Error::ItemTooLarge;
-        let message = if too_large { UPDATE_TOO_LARGE.to_owned() } else { error.to_string() };
-        return Ok(Err(Rejected::Limit(message)));
+    if returns == Returns::UpdatedNew {
+        outcome.touched = shown(&update.touched_new(Some(&new)));
     }
+    outcome.new = Some(encoded);
+    Ok(Ok(outcome))
+}
+
+fn shown(attributes: &Item) -> Option<Bytes> {
+    (!attributes.is_empty()).then(|| encode(attributes))
+}
+
+fn encode(item: &Item) -> Bytes {
     let mut bytes = Vec::new();
-    codec::encode_item(&item, &mut bytes);
-    if bytes.len() > ITEM_ENCODED_BYTES_MAX {
-        return Ok(Err(Rejected::Limit(UPDATE_TOO_LARGE.to_owned())));
-    }
-    Ok(Ok(Some(bytes.into_boxed_slice().into())))
+    codec::encode_item(item, &mut bytes);
+    bytes.into_boxed_slice().into()
 }

@@ -1,177 +1,322 @@
-//! Golden scripts: writes evaluated one after another, each change encoded into an entry, decoded, and applied.
-//! `UPDATE_GOLDENFILES=1 cargo test partition` writes them anew; review the difference.
+//! Golden scripts: writes evaluated one after another, each change encoded into an entry, decoded, and applied; and
+//! reads of what that leaves. `UPDATE_GOLDENFILES=1 cargo test partition` writes them anew; review the difference.
 //!
-//! Commands: `put KEY [name=text...]`, `update KEY [name=text...] [remove=a,b]`, `delete KEY`, each with the prefix tags
-//! `exists:`/`not-exists:` as condition and the tags `[old]`/`[new]` for the image returned; `stream on|old|off`, and
-//! `items`.
+//! Items and keys are maps, or the partition key alone; values are written as in the scripts of `expression`, and `x*9`
+//! is a string of nine x, `nested*9` nine lists in each other. Arguments in lower case are values (`v=1` is `:v`), in
+//! upper case names (`N=and` is `#N`), but for those named here.
+//! - `table pk=S sk=N`: begins anew, with that key; without any, the key is `pk=S`.
+//! - `stream on|old|off`: what the stream shows.
+//! - `put ITEM`, `update KEY [EXPRESSION]`, `delete KEY`, with `if=CONDITION`, `return=ALL_OLD|...`, and the tags
+//!   `[shows]`: a condition that fails shows the item, `[legacy]`: the update came from legacy parameters.
+//! - `items`: everything there is.
+//! - `get KEY [show=PROJECTION]`.
+//! - `query CONDITION`, `scan [segment=N total=N]`, with `filter=CONDITION`, `show=PROJECTION`, `limit=N`, `bytes=N`,
+//!   `after=KEY` and the tags `[reverse]`, `[count]`, `[all]`: one page after another.
+//! - `units BYTES...`, `segments N`, `segment HASH of=N`.
 
-use std::{
-    collections::BTreeMap, convert::Infallible, error::Error, fmt::Write as _, ops::Bound, path::Path,
-};
+use std::collections::BTreeMap;
+use std::error::Error as StdError;
+use std::fmt::Write as _;
+use std::ops::Bound;
+use std::path::Path;
 
 use bytes::Bytes;
-use goldenscript::{Command, Context, Runner};
+use goldenscript::{ArgumentConsumer, Command, Context, Runner};
 
+use super::store_test::{Expressions, Store, decode, encode, name, schema};
 use super::*;
-use crate::model::{AttributeName, AttributeValue, Item, codec, id::Position};
+use crate::expression::Kind;
+use crate::expression::ast::KeyCondition;
+use crate::expression::values_test;
+use crate::model::{AttributeValue, HashRange, Item, KeySchema, KeyType, id::TableId};
 
-#[derive(Default)]
-struct Items(BTreeMap<Bytes, Bytes>);
+type Answered = Result<String, Box<dyn StdError>>;
 
-impl View for Items {
-    type Error = Infallible;
+const TABLE: TableId = TableId(7);
+/// What is no value.
+const NAMED: [&str; 11] =
+    ["pk", "sk", "if", "return", "show", "filter", "limit", "bytes", "after", "segment", "total"];
 
-    fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Infallible> {
-        Ok(self.0.get(key).cloned())
-    }
-
-    fn range(
-        &self,
-        _: Bound<&[u8]>,
-        _: Bound<&[u8]>,
-        _: bool,
-        _: &mut view::Visit<'_>,
-    ) -> Result<(), Infallible> {
-        Ok(())
-    }
-}
-
-#[derive(Default)]
 struct Script {
-    items: Items,
-    state: State,
+    schema: KeySchema,
+    store: Store,
     wants_old: bool,
 }
 
-fn item(key: Option<&str>, arguments: &[(String, String)]) -> Item {
-    let pairs = arguments.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    pairs
-        .chain(key.map(|key| ("id", key)))
-        .map(|(name, value)| {
-            let value = match value.parse() {
-                Ok(number) => AttributeValue::N(number),
-                Err(_) => AttributeValue::S(value.to_owned()),
-            };
-            (AttributeName::parse(name).expect("a name"), value)
-        })
-        .collect()
+impl Default for Script {
+    fn default() -> Self {
+        Self { schema: schema(KeyType::S, None), store: Store::default(), wants_old: false }
+    }
 }
 
-fn encode(item: &Item) -> Bytes {
-    let mut bytes = Vec::new();
-    codec::encode_item(item, &mut bytes);
-    bytes.into()
+fn value(text: &str) -> AttributeValue {
+    let repeated = text.split_once('*').and_then(|(what, times)| Some((what, times.parse().ok()?)));
+    match repeated {
+        Some(("x", times)) => AttributeValue::S("x".repeat(times)),
+        Some(("nested", times)) => {
+            (1..times).fold(AttributeValue::L(vec![]), |inner, _| AttributeValue::L(vec![inner]))
+        }
+        _ => values_test::parse(text),
+    }
 }
 
-fn show(encoded: Option<&[u8]>) -> String {
-    let Some(encoded) = encoded else { return "none".to_owned() };
-    let item = codec::decode_item(encoded).expect("an item");
-    let shown = item.iter().map(|(name, value)| match value {
-        AttributeValue::N(number) => format!("{name}={number}"),
-        AttributeValue::S(text) => format!("{name}={text:?}"),
-        other => format!("{name}={other:?}"),
-    });
-    format!("{{{}}}", shown.collect::<Vec<_>>().join(" "))
+/// An item or a key; a value alone is the partition key.
+fn item(text: &str) -> Item {
+    match value(text) {
+        AttributeValue::M(map) => map.into(),
+        partition => [(name("pk"), partition)].into_iter().collect(),
+    }
+}
+
+/// Items as one reads them: long strings of x short.
+fn show(item: &Item) -> String {
+    let shown = values_test::show_item(item);
+    let mut short = String::new();
+    for run in shown.as_bytes().chunk_by(|left, right| left == right) {
+        match run {
+            [b'x', ..] if run.len() > 20 => short.push_str(&format!("x*{}", run.len())),
+            run => short.push_str(std::str::from_utf8(run).expect("scripts are of ASCII")),
+        }
+    }
+    short
+}
+
+fn show_encoded(bytes: &[u8]) -> String {
+    show(&decode(bytes))
+}
+
+fn key_type(text: &str) -> KeyType {
+    match text {
+        "S" => KeyType::S,
+        "N" => KeyType::N,
+        "B" => KeyType::B,
+        other => panic!("no key type {other}"),
+    }
+}
+
+fn returns(text: Option<&str>) -> Returns {
+    match text {
+        None => Returns::Nothing,
+        Some("ALL_OLD") => Returns::AllOld,
+        Some("UPDATED_OLD") => Returns::UpdatedOld,
+        Some("ALL_NEW") => Returns::AllNew,
+        Some("UPDATED_NEW") => Returns::UpdatedNew,
+        Some(other) => panic!("no return value {other}"),
+    }
+}
+
+/// What the placeholders of a command stand for.
+fn expressions(command: &Command) -> Expressions {
+    let (mut names, mut values) = (BTreeMap::new(), BTreeMap::new());
+    let mut arguments = command.consume_args();
+    while let Some((key, argument)) = arguments.next_key() {
+        if key.starts_with(|first: char| first.is_uppercase()) {
+            names.insert(format!("#{key}"), argument.to_owned());
+        } else if !NAMED.contains(&key) {
+            values.insert(format!(":{key}"), value(argument));
+        }
+    }
+    Expressions::new(names, values)
+}
+
+fn described(answer: &Answer) -> String {
+    let returned = answer.image.as_deref().map(|image| format!(", returns {}", show_encoded(image)));
+    format!("{}, {} bytes", returned.unwrap_or_default(), answer.bytes)
 }
 
 impl Script {
-    fn write(&mut self, context: &Context, action: Action, key: &str) -> String {
-        let condition = match context.prefix.as_deref() {
-            Some("exists") => Condition::Exists,
-            Some("not-exists") => Condition::NotExists,
-            _ => Condition::None,
-        };
-        let returns = match () {
-            () if context.tags.contains("old") => Returns::AllOld,
-            () if context.tags.contains("new") => Returns::AllNew,
-            () => Returns::Nothing,
-        };
-        let write = Write { key: Bytes::copy_from_slice(key.as_bytes()), action, condition, returns };
-        let evaluated = evaluate(&self.items, &write, self.wants_old).expect("evaluates");
-        match evaluated {
-            Evaluated::Changed { change, image } => {
-                let shown = format!(
-                    "change of version {}: old {} new {}",
-                    change.version_before.map_or("none".to_owned(), |version| version.to_string()),
-                    show(change.old.as_deref()),
-                    show(change.new_image().as_deref()),
-                );
-                self.apply(&change);
-                with_image(shown, image)
-            }
-            Evaluated::Unchanged { image } => with_image("unchanged".to_owned(), image),
-            Evaluated::Rejected(rejected) => format!("rejected: {rejected:?}\n"),
-        }
+    fn stored_key(&self, key: &Item) -> Bytes {
+        stored_key(TABLE, &self.schema.key_of_item(key).expect("a key"))
     }
 
-    fn apply(&mut self, change: &Change) {
-        let index = self.state.applied.map_or(0, |applied| applied.index + 1);
-        let mut encoder = entry::Encoder::new(1, index);
-        encoder.push(change);
-        let decoded = Entry::decode(encoder.finish()).expect("decodes");
-        let mut writes = Vec::new();
-        self.state.apply(Position::new(1, index), Some(decoded), &mut writes).expect("applies");
-        for (key, stored) in writes {
-            match stored {
-                Some(stored) => drop(self.items.0.insert(key, stored)),
-                None => drop(self.items.0.remove(&key)),
+    fn write(&mut self, command: &Command, context: &Context) -> Answered {
+        let mut arguments = command.consume_args();
+        let given = item(arguments.next_pos().ok_or("an item or a key")?);
+        let key = self.stored_key(&given);
+        let mut expressions = expressions(command);
+        let action = match command.name.as_str() {
+            "put" => Action::Put { item: encode(&given) },
+            "delete" => Action::Delete,
+            _ => {
+                let update = arguments.next_pos().map(|text| expressions.update(text)).unwrap_or_default();
+                Action::Update { key: encode(&given), update, legacy: context.tags.contains("legacy") }
             }
+        };
+        let condition = arguments.take_key("if").map(|text| expressions.condition(Kind::Condition, text));
+        expressions.finish();
+        let returns = returns(arguments.take_key("return"));
+        let write = Write {
+            key,
+            action,
+            condition,
+            returns,
+            shows_rejected: context.tags.contains("shows"),
+            measures: true,
+        };
+        let evaluated = evaluate(&self.store, &write, self.wants_old).expect("evaluates");
+        let shown = match evaluated {
+            Evaluated::Changed { change, answer } => {
+                let mut shown = match change.new_image() {
+                    Some(new) => {
+                        format!("version {} {}", change.version_before.unwrap_or(0) + 1, show_encoded(&new))
+                    }
+                    None => format!("version {} deleted", change.version_before.expect("a version")),
+                };
+                if let Some(old) = &change.old {
+                    write!(shown, ", old image {}", show_encoded(old))?;
+                }
+                self.store.apply(&change);
+                shown + &described(&answer)
+            }
+            Evaluated::Unchanged { answer } => format!("unchanged{}", described(&answer)),
+            Evaluated::Rejected(Rejected::Condition { item: None }) => "condition failed".to_owned(),
+            Evaluated::Rejected(Rejected::Condition { item: Some(item) }) => {
+                format!("condition failed of {}", show_encoded(&item))
+            }
+            Evaluated::Rejected(Rejected::Invalid(message)) => format!("refused: {message}"),
+        };
+        Ok(format!("{} -> {shown}\n", command.name))
+    }
+
+    fn items(&self) -> Answered {
+        let mut out = String::new();
+        for stored in self.store.items.values() {
+            let (version, item) = stored::split(stored)?;
+            writeln!(out, "version {version} {}", show_encoded(item))?;
         }
+        Ok(out)
+    }
+
+    fn get(&self, command: &Command) -> Answered {
+        let mut arguments = command.consume_args();
+        let key = self.stored_key(&item(arguments.next_pos().ok_or("a key")?));
+        let mut expressions = expressions(command);
+        let projection = arguments.take_key("show").map(|text| expressions.projection(text));
+        expressions.finish();
+        let found = find(&self.store, &key, projection.as_ref())?;
+        if projection.is_none() {
+            assert_eq!(get(&self.store, &key)?, found.as_ref().map(|found| found.item.clone()));
+        }
+        Ok(match found {
+            Some(Found { item, bytes }) => {
+                let (strong, eventual) = (read_units(bytes, true), read_units(bytes, false));
+                format!("{}, {bytes} bytes, {strong} or {eventual} units\n", show_encoded(&item))
+            }
+            None => "none\n".to_owned(),
+        })
+    }
+
+    /// The stored keys a read begins with.
+    fn range(
+        &self,
+        command: &Command,
+        arguments: &mut ArgumentConsumer<'_>,
+        expressions: &mut Expressions,
+        reverse: bool,
+    ) -> Result<KeyRange, Box<dyn StdError>> {
+        let after = arguments.take_key("after").map(item);
+        let range = if command.name == "query" {
+            let text = arguments.next_pos().ok_or("a key condition")?;
+            let condition: KeyCondition = expressions.key_condition(text, &self.schema);
+            if let Some(after) = &after {
+                check_start(&self.schema, &condition, after)?;
+            }
+            query_range(TABLE, &self.schema, &condition)?
+        } else {
+            let number = |text: Option<&str>| text.map(str::parse::<u32>).transpose();
+            let (segment, total) =
+                (number(arguments.take_key("segment"))?, number(arguments.take_key("total"))?);
+            let (from, to) = segment_range(TABLE, segment.unwrap_or(0), total.unwrap_or(1), HashRange::FULL)
+                .ok_or("no such segment")?;
+            (Bound::Included(from), to.map_or(Bound::Unbounded, Bound::Excluded))
+        };
+        Ok(match after {
+            Some(after) => behind(range, self.stored_key(&after), reverse),
+            None => range,
+        })
+    }
+
+    fn read(&self, command: &Command, context: &Context) -> Answered {
+        let mut arguments = command.consume_args();
+        let mut expressions = expressions(command);
+        let reverse = context.tags.contains("reverse");
+        let range = self.range(command, &mut arguments, &mut expressions, reverse);
+        let select = Select {
+            filter: arguments.take_key("filter").map(|text| expressions.condition(Kind::Filter, text)),
+            projection: arguments.take_key("show").map(|text| expressions.projection(text)),
+            counts_only: context.tags.contains("count"),
+        };
+        let mut range = match range {
+            Ok(range) => range,
+            Err(error) => return Ok(format!("refused: {error}\n")),
+        };
+        expressions.finish();
+        let number = |text: Option<&str>| text.map_or(Ok(usize::MAX), str::parse);
+        let limits = Limits {
+            items_max: number(arguments.take_key("limit"))?,
+            bytes_max: number(arguments.take_key("bytes"))?,
+        };
+        let mut out = String::new();
+        loop {
+            let (from, to) = (range.0.as_ref().map(|key| &key[..]), range.1.as_ref().map(|key| &key[..]));
+            let page = page(&self.store, from, to, reverse, limits, &select)?;
+            for shown in &page.items {
+                writeln!(out, "{}", show_encoded(shown))?;
+            }
+            let Page { count, scanned, bytes, last_key, .. } = page;
+            let units = read_units(bytes, true);
+            write!(out, "{count} of {scanned} items, {bytes} bytes, {units} units")?;
+            let Some(last) = last_key else { break };
+            writeln!(out, ", to go on after {}", show(&self.schema.decode_key(&last[8..])?))?;
+            if !context.tags.contains("all") {
+                return Ok(out);
+            }
+            range = behind(range, last, reverse);
+        }
+        Ok(out + "\n")
     }
 }
 
-fn with_image(shown: String, image: Option<Bytes>) -> String {
-    match image {
-        Some(image) => format!("{shown}\nreturns {}\n", show(Some(&image))),
-        None => shown + "\n",
-    }
+fn segments(total: u32) -> String {
+    let hashes = (0..=total).map_while(|segment| segment_hashes(segment, total));
+    hashes.map(|hashes| format!("{hashes}\n")).collect()
 }
 
 impl Runner for Script {
     type Command = Command;
 
-    fn run(&mut self, command: &Command, context: &Context) -> Result<String, Box<dyn Error>> {
+    fn run(&mut self, command: &Command, context: &Context) -> Answered {
         let mut arguments = command.consume_args();
         match command.name.as_str() {
-            "items" => {
-                let mut out = String::new();
-                for (key, stored) in &self.items.0 {
-                    let version = u64::from_le_bytes(*stored.first_chunk().expect("a version"));
-                    writeln!(
-                        out,
-                        "{}: {} version {version}",
-                        String::from_utf8_lossy(key),
-                        show(Some(&stored[8..]))
-                    )?;
-                }
-                Ok(out)
+            "table" => {
+                let partition = arguments.take_key("pk").map_or(KeyType::S, key_type);
+                let schema = schema(partition, arguments.take_key("sk").map(key_type));
+                *self = Self { schema, ..Self::default() };
+                Ok(String::new())
             }
             "stream" => {
                 self.wants_old = arguments.next_pos().ok_or("on, old or off")? == "old";
                 Ok(String::new())
             }
-            name @ ("put" | "update" | "delete") => {
-                let key = arguments.next_pos().ok_or("a key")?;
-                let remove: Vec<AttributeName> = arguments
-                    .take_key("remove")
-                    .map(|names| {
-                        names.split(',').map(|name| AttributeName::parse(name).expect("a name")).collect()
-                    })
-                    .unwrap_or_default();
-                let mut named = Vec::new();
-                while let Some((name, value)) = arguments.next_key() {
-                    named.push((name.to_owned(), value.to_owned()));
+            "put" | "update" | "delete" => self.write(command, context),
+            "items" => self.items(),
+            "get" => self.get(command),
+            "query" | "scan" => self.read(command, context),
+            "units" => {
+                let mut out = String::new();
+                while let Some(bytes) = arguments.next_pos() {
+                    let bytes = bytes.parse()?;
+                    let (strong, eventual) = (read_units(bytes, true), read_units(bytes, false));
+                    let write = write_units(bytes);
+                    writeln!(out, "{bytes} bytes: read {strong} or {eventual}, write {write}")?;
                 }
-                let action = match name {
-                    "put" => Action::Put { item: encode(&item(Some(key), &named)) },
-                    "update" => Action::Update {
-                        key: encode(&item(Some(key), &[])),
-                        set: encode(&item(None, &named)),
-                        remove,
-                    },
-                    _ => Action::Delete,
-                };
-                Ok(self.write(context, action, key))
+                Ok(out)
+            }
+            "segments" => Ok(segments(arguments.next_pos().ok_or("how many")?.parse()?)),
+            "segment" => {
+                let hash = u64::from_str_radix(arguments.next_pos().ok_or("a hash")?, 16)?;
+                let total = arguments.take_key("of").ok_or("how many")?.parse()?;
+                Ok(format!("{}\n", segment_of_hash(hash, total)))
             }
             name => Err(format!("no command {name}").into()),
         }
@@ -188,5 +333,5 @@ fn scripts() {
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         count += 1;
     }
-    assert!(count >= 4, "scripts are missing: {count}");
+    assert!(count >= 12, "scripts are missing: {count}");
 }

@@ -30,7 +30,7 @@ fn with_value(value: &[u8]) -> Item {
 #[test]
 fn stored_bytes_are_spliced_untouched() {
     let item = Item::from_encoded(Bytes::from_static(SAMPLE));
-    let response = v1::GetItemResponse { item: Some(item.clone()) };
+    let response = v1::GetItemResponse { item: Some(item.clone()), consumed_capacity: None };
     let sent = response.encode_to_vec();
     assert_eq!(sent[..3], [0x0A, 0x80 | (SAMPLE.len() & 0x7F) as u8, (SAMPLE.len() >> 7) as u8]);
     assert_eq!(&sent[3..], SAMPLE);

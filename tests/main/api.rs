@@ -11,8 +11,8 @@ use tonic_reflection::pb::v1::{
     server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
 };
 use watertable::client::{
-    BatchGet, BatchWrite, Client, Condition, Error, Kind, Method, NewTable, Options, ReturnValues,
-    StreamViewType, TableStatus, WriteOptions,
+    BatchGet, BatchWrite, Client, Error, Expression, Kind, NewTable, Options, Prepared, ReadOptions,
+    ReturnConsumedCapacity, ReturnValues, Scan, StreamViewType, TableStatus, WriteOptions,
 };
 use watertable::model::{Item, KeyType, TableName};
 use watertable::rpc::item::Item as WireItem;
@@ -26,8 +26,9 @@ use super::sample::{self, b, item, key, n, name, s, schema};
 struct At(Client);
 
 impl At {
-    async fn call<A: Message + Default>(&self, method: Method, request: &impl Message) -> Result<A, Error> {
-        let answer = self.0.send_prepared_anywhere(method, request.encode_to_vec().into()).await?;
+    async fn send<A: Message + Default>(&self, prepared: Result<Prepared, Error>) -> Result<A, Error> {
+        let Prepared { method, body } = prepared?;
+        let answer = self.0.send_prepared_anywhere(method, body).await?;
         Ok(A::decode(answer).expect("an answer"))
     }
 
@@ -37,23 +38,14 @@ impl At {
         item: &Item,
         options: WriteOptions,
     ) -> Result<Option<Item>, Error> {
-        let request = v1::PutItemRequest {
-            table_name: table.to_string(),
-            item: Some(WireItem::encode(item)),
-            condition: options.condition.into(),
-            return_values: options.return_values.into(),
-        };
-        let answer: v1::PutItemResponse = self.call(Method::PUT_ITEM, &request).await?;
+        let answer: v1::PutItemResponse = self.send(Prepared::put(table, item, options)).await?;
         Ok(answer.attributes.map(decoded))
     }
 
-    async fn get(&self, table: &TableName, key: &Item, consistent_read: bool) -> Option<Item> {
-        let request = v1::GetItemRequest {
-            table_name: table.to_string(),
-            key: Some(WireItem::encode(key)),
-            consistent_read,
-        };
-        let answer: v1::GetItemResponse = self.call(Method::GET_ITEM, &request).await.expect("an answer");
+    async fn get(&self, table: &TableName, key: &Item, consistent: bool) -> Option<Item> {
+        let options = ReadOptions { consistent, ..ReadOptions::default() };
+        let answer: v1::GetItemResponse =
+            self.send(Prepared::get(table, key, options)).await.expect("an answer");
         answer.item.map(decoded)
     }
 
@@ -65,15 +57,9 @@ impl At {
         remove: &[&str],
         options: WriteOptions,
     ) -> Result<Option<Item>, Error> {
-        let request = v1::UpdateItemRequest {
-            table_name: table.to_string(),
-            key: Some(WireItem::encode(key)),
-            set: set.map(WireItem::encode),
-            remove: remove.iter().map(ToString::to_string).collect(),
-            condition: options.condition.into(),
-            return_values: options.return_values.into(),
-        };
-        let answer: v1::UpdateItemResponse = self.call(Method::UPDATE_ITEM, &request).await?;
+        let remove: Vec<_> = remove.iter().map(|text| name(text)).collect();
+        let update = Expression::assign(set.unwrap_or(&Item::new()), &remove);
+        let answer: v1::UpdateItemResponse = self.send(Prepared::update(table, key, update, options)).await?;
         Ok(answer.attributes.map(decoded))
     }
 
@@ -83,13 +69,7 @@ impl At {
         key: &Item,
         options: WriteOptions,
     ) -> Result<Option<Item>, Error> {
-        let request = v1::DeleteItemRequest {
-            table_name: table.to_string(),
-            key: Some(WireItem::encode(key)),
-            condition: options.condition.into(),
-            return_values: options.return_values.into(),
-        };
-        let answer: v1::DeleteItemResponse = self.call(Method::DELETE_ITEM, &request).await?;
+        let answer: v1::DeleteItemResponse = self.send(Prepared::delete(table, key, options)).await?;
         Ok(answer.attributes.map(decoded))
     }
 }
@@ -98,16 +78,24 @@ fn decoded(item: WireItem) -> Item {
     item.decode().expect("an item")
 }
 
-const OLD: WriteOptions =
-    WriteOptions { condition: Condition::Unspecified, return_values: ReturnValues::AllOld };
-const NEW: WriteOptions =
-    WriteOptions { condition: Condition::Unspecified, return_values: ReturnValues::AllNew };
-const NOTHING: WriteOptions =
-    WriteOptions { condition: Condition::Unspecified, return_values: ReturnValues::Unspecified };
-const IF_NEW: WriteOptions =
-    WriteOptions { condition: Condition::NotExists, return_values: ReturnValues::Unspecified };
-const IF_THERE: WriteOptions =
-    WriteOptions { condition: Condition::Exists, return_values: ReturnValues::Unspecified };
+const NOTHING: WriteOptions = WriteOptions {
+    condition: None,
+    return_values: ReturnValues::Unspecified,
+    show_rejected: false,
+    capacity: ReturnConsumedCapacity::Unspecified,
+};
+const OLD: WriteOptions = WriteOptions { return_values: ReturnValues::AllOld, ..NOTHING };
+const NEW: WriteOptions = WriteOptions { return_values: ReturnValues::AllNew, ..NOTHING };
+
+/// If the item does not exist.
+fn if_new() -> WriteOptions {
+    WriteOptions { condition: Some(Expression::not_exists(&name("id"))), ..NOTHING }
+}
+
+/// If the item exists.
+fn if_there() -> WriteOptions {
+    WriteOptions { condition: Some(Expression::exists(&name("id"))), ..NOTHING }
+}
 
 fn is_condition(result: Result<Option<Item>, Error>) -> bool {
     result.is_err_and(|error| {
@@ -171,15 +159,15 @@ async fn writes_and_reads(cluster: &Cluster, at: &At, table: &TableName, id: &st
     let second = item([("id", s(id)), ("count", n(2))]);
     // Nothing is there, and nothing comes of what wants something there.
     assert_eq!(at.get(table, &key, true).await, None);
-    assert!(is_condition(at.put(table, &first, IF_THERE).await));
-    assert!(is_condition(at.delete(table, &key, IF_THERE).await));
-    assert!(is_condition(at.update(table, &key, Some(&item([("a", n(1))])), &[], IF_THERE).await));
+    assert!(is_condition(at.put(table, &first, if_there()).await));
+    assert!(is_condition(at.delete(table, &key, if_there()).await));
+    assert!(is_condition(at.update(table, &key, Some(&item([("a", n(1))])), &[], if_there()).await));
     assert_eq!(at.delete(table, &key, OLD).await.expect("no error"), None);
     assert_eq!(at.update(table, &key, None, &["name"], NEW).await.expect("no error"), None);
     assert_eq!(at.get(table, &key, true).await, None, "an update that only removes creates nothing");
     // 1: created.
-    assert_eq!(at.put(table, &first, IF_NEW).await.expect("created"), None);
-    assert!(is_condition(at.put(table, &second, IF_NEW).await));
+    assert_eq!(at.put(table, &first, if_new()).await.expect("created"), None);
+    assert!(is_condition(at.put(table, &second, if_new()).await));
     assert_eq!(at.get(table, &key, true).await.as_ref(), Some(&first));
     // No record: equal by value.
     let same = item([("id", s(id)), ("count", n("1.0")), ("seal", b(b"\0\xff")), ("name", s("Tegel"))]);
@@ -227,7 +215,9 @@ async fn batches(client: &Client, table: &TableName, at: usize) {
         .collect();
     client.batch_write(&puts).await.expect("they are put");
     let keys = ids.iter().map(|id| key(id.as_str())).chain([key("no such key")]).collect();
-    let found = client.batch_get(&[BatchGet { table: table.clone(), keys, consistent: true }]).await;
+    let found = client
+        .batch_get(&[BatchGet { table: table.clone(), keys, consistent: true, projection: None }])
+        .await;
     let found: BTreeSet<String> =
         found.expect("they are read").into_iter().map(|(_, item)| format!("{:?}", item.get("id"))).collect();
     assert_eq!(found.len(), 25);
@@ -238,6 +228,7 @@ async fn batches(client: &Client, table: &TableName, at: usize) {
         table: table.clone(),
         keys: ids.iter().map(|id| key(id.as_str())).collect(),
         consistent: true,
+        projection: Some(Expression::attributes(&[name("at")])),
     };
     assert_eq!(client.batch_get(&[left]).await.expect("they are read").len(), 15);
 }
@@ -253,7 +244,11 @@ async fn scans_page_through_all_partitions() {
     };
     client.create_table(&new).await.expect("a table is created");
     cluster.everywhere(&new.name).await;
-    assert_eq!(client.scan(&new.name, 0, None, true).await.expect("a page").next, None, "an empty table");
+    assert_eq!(
+        client.scan(&new.name, Scan { consistent: true, ..Scan::default() }).await.expect("a page").next,
+        None,
+        "an empty table"
+    );
     let mut all = BTreeMap::new();
     for at in 0..90i64 {
         let whole = item([
@@ -265,18 +260,15 @@ async fn scans_page_through_all_partitions() {
         all.insert(new.key.key_of_item(&whole).expect("a key"), whole);
     }
     let reader = cluster.client_of(1);
-    for limit in [1, 2, 3, 7, 20, 45, 89, 90, 91, 0] {
+    for limit in [1, 2, 3, 7, 20, 45, 89, 90, 91, 1000] {
         for consistent in [true, false] {
             let mut seen = BTreeMap::new();
             let mut last: BTreeMap<String, i64> = BTreeMap::new();
             let mut start: Option<Item> = None;
             loop {
-                let page = reader.scan(&new.name, limit, start.as_ref(), consistent).await.expect("a page");
-                assert!(
-                    limit == 0 || page.items.len() <= limit as usize,
-                    "limit {limit}: {}",
-                    page.items.len()
-                );
+                let scan = Scan { limit: Some(limit), start: start.clone(), consistent, ..Scan::default() };
+                let page = reader.scan(&new.name, scan).await.expect("a page");
+                assert!(page.items.len() <= limit as usize, "limit {limit}: {}", page.items.len());
                 if let (Some(next), Some(end)) = (&page.next, page.items.last()) {
                     assert_eq!(end.get("at"), next.get("at"), "the page ends with its last key");
                 }
@@ -298,7 +290,8 @@ async fn scans_page_through_all_partitions() {
     }
     // A start key that is no item's is a place all the same.
     let start = item([("id", s("p5")), ("at", n("-0.5"))]);
-    let page = reader.scan(&new.name, 1, Some(&start), true).await.expect("a page");
+    let scan = Scan { limit: Some(1), start: Some(start), consistent: true, ..Scan::default() };
+    let page = reader.scan(&new.name, scan).await.expect("a page");
     let first = page.items.first().expect("there are more");
     assert_eq!(first.get("id"), Some(&s("p5")));
     assert!(number(first) >= 0, "{first:?}");
@@ -326,7 +319,8 @@ async fn large_items_and_large_answers_arrive() {
         assert_eq!(whole.size(), 409_600);
         client.put_item(&new.name, &whole, NOTHING).await.expect("it is put");
         let changed = item([("id", s(id.as_str())), ("text", s("y".repeat(room)))]);
-        assert_eq!(client.put_item(&new.name, &changed, OLD).await.expect("it is put"), Some(whole));
+        let put = client.put_item(&new.name, &changed, OLD).await.expect("it is put");
+        assert_eq!(put.attributes, Some(whole));
     }
     assert_eq!(history::scan(&client, &new.name, &table.key).await.len(), 8);
     let history = history::verified(&client, &new.name).await;
@@ -481,8 +475,9 @@ async fn an_item_of_every_type_comes_back_as_it_was() {
     let removed = [name("runways"), name("place")];
     let id = sample::airport(3).get("id").cloned().expect("a key");
     let set = item([("hub", s("no"))]);
-    let changed = client.update_item(&new.name, &item([("id", id)]), &set, &removed, NEW).await;
-    let changed = changed.expect("updated").expect("the item");
+    let update = Expression::assign(&set, &removed);
+    let changed = client.update_item(&new.name, &item([("id", id)]), update, NEW).await;
+    let changed = changed.expect("updated").attributes.expect("the item");
     assert_eq!(changed.len(), sample::airport(3).len() - 2);
     assert_eq!(changed.get("hub"), Some(&s("no")));
 }

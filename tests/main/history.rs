@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use tokio::time::Instant;
-use watertable::client::{Client, EventName, Record, SequenceNumber, Start, Table, WriteOptions};
-use watertable::model::{Item, ItemKey, KeySchema, TableName};
+use watertable::client::{Client, EventName, Record, Scan, SequenceNumber, Start, Table, WriteOptions};
+use watertable::model::{Item, ItemKey, KeySchema, KeyType, TableName};
 
 use super::cluster::{PATIENCE, until};
-use super::sample::key;
+use super::sample::{b, n, s};
 
 static ENDS: AtomicU64 = AtomicU64::new(0);
 
@@ -24,9 +24,9 @@ pub struct History {
 /// A scan of a whole table.
 pub async fn scan(client: &Client, table: &TableName, schema: &KeySchema) -> BTreeMap<ItemKey, Item> {
     let mut items = BTreeMap::new();
-    let mut pages = pin!(client.scan_all(table, true));
+    let mut pages = pin!(client.scan_all(table, Scan { consistent: true, ..Scan::default() }));
     while let Some(page) = pages.try_next().await.expect("a page") {
-        for item in page {
+        for item in page.items {
             let item_key = schema.key_of_item(&item).expect("an item has its key");
             let other = items.insert(item_key, item);
             assert!(other.is_none(), "the scan returned an item twice: {other:?}");
@@ -35,13 +35,13 @@ pub async fn scan(client: &Client, table: &TableName, schema: &KeySchema) -> BTr
     items
 }
 
-/// Keys like `prefix-17`, one in each partition.
+/// Keys like `prefix-17`, one in each partition of a table whose partition key is a string.
 pub fn key_in_each(table: &Table, prefix: &str) -> Vec<String> {
     let within = |partition: &watertable::client::Partition| {
         let mut texts = (0..).map(|number| format!("{prefix}-{number}"));
         let inside = |text: &String| {
-            let item_key = table.key.key_of_key(&key(text.as_str())).expect("a key");
-            partition.range.contains(item_key.hash())
+            let prefix = table.key.partition_prefix(&s(text.as_str())).expect("a partition key");
+            partition.range.contains(ItemKey::from_bytes(prefix).expect("a key").hash())
         };
         texts.find(inside).expect("some text hashes there")
     };
@@ -56,7 +56,14 @@ impl History {
         let arn = table.latest_stream_arn.clone().expect("the table has a stream");
         // New keys at every call.
         let prefix = format!("end-{}", ENDS.fetch_add(1, Ordering::Relaxed));
-        let ends: Vec<Item> = key_in_each(&table, &prefix).into_iter().map(key).collect();
+        let sort = table.key.sort.as_ref().map(|sort| match sort.kind {
+            KeyType::S => (sort.name.clone(), s("end")),
+            KeyType::N => (sort.name.clone(), n(0)),
+            KeyType::B => (sort.name.clone(), b(b"end")),
+        });
+        let end =
+            |text| [(table.key.partition.name.clone(), s(text))].into_iter().chain(sort.clone()).collect();
+        let ends: Vec<Item> = key_in_each(&table, &prefix).into_iter().map(end).collect();
         for end in &ends {
             until("a write being acknowledged", async || {
                 client.put_item(&table.name, end, WriteOptions::default()).await.ok()

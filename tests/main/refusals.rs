@@ -67,6 +67,13 @@ fn good_key() -> Vec<u8> {
     [attribute("id", &text("a")), attribute("at", &digits("1"))].concat()
 }
 
+/// The part of an update that is an expression, in which `#p` is a name and `:v` a value.
+fn expression(expression: &str, name: &str, value: Option<&[u8]>) -> Vec<u8> {
+    let name = join([field(1, b"#p"), field(2, name.as_bytes())]);
+    let value = value.map_or_else(Vec::new, |value| field(6, &join([field(1, b":v"), field(2, value)])));
+    join([field(3, expression.as_bytes()), field(5, &name), value])
+}
+
 fn message(message: impl Message) -> Vec<u8> {
     message.encode_to_vec()
 }
@@ -207,9 +214,13 @@ fn invalid_values() -> Vec<Case> {
             "Nesting Levels have exceeded supported limits: Attributes in the item have nested levels beyond supported limit",
         ),
         ("large item", p, put_item(&largest), "Item size has exceeded the maximum allowed size"),
-        ("unknown condition", p, join([put(&text("x")), number(3, 9)]), "condition has no value 9"),
-        ("unknown return values", p, join([put(&text("x")), number(4, 9)]), "return_values has no value 9"),
-        ("ALL_NEW of a put", p, join([put(&text("x")), number(4, 2)]), "Return values set to invalid value"),
+        ("unknown return values", p, join([put(&text("x")), number(6, 9)]), "return_values has no value 9"),
+        (
+            "ALL_NEW of a put",
+            p,
+            join([put(&text("x")), number(6, 2)]),
+            "ReturnValues can only be ALL_OLD or NONE",
+        ),
     ]
 }
 
@@ -236,68 +247,56 @@ fn invalid_keys() -> Vec<Case> {
         (
             "ALL_NEW of a deletion",
             d,
-            join([get(&[good_key()]), number(4, 2)]),
-            "Return values set to invalid value",
-        ),
-        (
-            "unknown condition of a deletion",
-            d,
-            join([get(&[good_key()]), number(3, 7)]),
-            "condition has no value 7",
+            join([get(&[good_key()]), number(6, 2)]),
+            "ReturnValues can only be ALL_OLD or NONE",
         ),
         (
             "an update of the key",
             u,
-            update(field(3, &attribute("at", &digits("2")))),
+            update(expression("SET #p = :v", "at", Some(&digits("2")))),
             "One or more parameter values were invalid: Cannot update attribute at. This attribute is part of the key",
         ),
         (
             "a removal of the key",
             u,
-            update(field(4, b"id")),
+            update(expression("REMOVE #p", "id", None)),
             "One or more parameter values were invalid: Cannot update attribute id. This attribute is part of the key",
         ),
         (
             "set and removed",
             u,
-            update(join([field(3, &attribute("x", &text("1"))), field(4, b"x")])),
-            "Two actions of the update overlap: both are for x",
-        ),
-        (
-            "removed twice",
-            u,
-            update(join([field(4, b"x"), field(4, b"x")])),
-            "Two actions of the update overlap: both are for x",
+            update(expression("SET #p = :v REMOVE x", "x", Some(&text("1")))),
+            "Invalid UpdateExpression: Two document paths overlap with each other; must remove or rewrite one of these paths; path one: [x], path two: [x]",
         ),
         (
             "removal of no name",
             u,
-            update(field(4, b"")),
-            "One or more parameter values were invalid: Empty attribute name",
+            update(expression("REMOVE #p", "", None)),
+            "ExpressionAttributeNames contains invalid value: One or more parameter values were invalid: Empty attribute name for key #p",
         ),
         (
             "an update too large",
             u,
-            update(field(3, &attribute("x", &text(&"x".repeat(409_601))))),
-            "Item size has exceeded the maximum allowed size",
+            update(expression("SET #p = :v", "x", Some(&text(&"x".repeat(409_601))))),
+            "Item size to update has exceeded the maximum allowed size",
         ),
         // The item is there, with 300 KiB: together they are too large.
         (
             "an update that makes the item too large",
             u,
-            update(field(3, &attribute("y", &text(&"y".repeat(200_000))))),
-            "Item size*",
+            update(expression("SET #p = :v", "y", Some(&text(&"y".repeat(200_000))))),
+            "Item size to update has exceeded the maximum allowed size",
         ),
         (
             "unknown return values of an update",
             u,
-            join([update(vec![]), number(6, 5)]),
+            join([update(vec![]), number(7, 5)]),
             "return_values has no value 5",
         ),
         (
             "scan from half a key",
             Method::SCAN,
-            join([field(1, b"things"), field(3, &attribute("id", &text("a")))]),
+            join([field(1, b"things"), field(7, &attribute("id", &text("a")))]),
             "The provided starting key is invalid: The provided key element does not match the schema",
         ),
         (

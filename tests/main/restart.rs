@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::pin::pin;
 
 use futures::TryStreamExt;
-use watertable::client::{Client, Kind, NewTable, Start, StreamViewType, Table, WriteOptions};
+use watertable::client::{Client, Kind, NewTable, Scan, Start, StreamViewType, Table, WriteOptions};
 use watertable::model::{Item, ItemKey};
 
 use super::cluster::{Cluster, run_in, run_program, until};
@@ -220,9 +220,9 @@ async fn a_flipped_byte_in_a_sealed_segment_is_found_and_named() {
 /// What a node has, without asking others.
 async fn eventual_scan(client: &Client, table: &Table) -> Option<BTreeMap<ItemKey, Item>> {
     let mut items = BTreeMap::new();
-    let mut pages = pin!(client.scan_all(&table.name, false));
+    let mut pages = pin!(client.scan_all(&table.name, Scan::default()));
     while let Some(page) = pages.try_next().await.ok()? {
-        items.extend(page.into_iter().map(|item| (table.key.key_of_item(&item).expect("a key"), item)));
+        items.extend(page.items.into_iter().map(|item| (table.key.key_of_item(&item).expect("a key"), item)));
     }
     Some(items)
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
 use watertable::client::{
-    BatchWrite, Client, Delivery, EventName, Kind, NewTable, Record, SequenceNumber, Start, StreamStatus,
-    StreamViewType, Subscription, WriteOptions,
+    BatchWrite, Client, Delivery, EventName, Expression, Kind, NewTable, Record, SequenceNumber, Start,
+    StreamStatus, StreamViewType, Subscription, WriteOptions,
 };
 use watertable::model::{Item, TableName};
 
@@ -44,7 +44,8 @@ async fn load(client: &Client, table: &TableName) {
     let changes = (0..AIRPORTS).map(|at| async move {
         let set = item([("elevation", n(format!("-{at}.5"))), ("note", s("changed"))]);
         let key = key_of(&airport(at));
-        client.update_item(table, &key, &set, &[name("runways")], plain()).await.expect("it is updated");
+        let update = Expression::assign(&set, &[name("runways")]);
+        client.update_item(table, &key, update, plain()).await.expect("it is updated");
         // The same again changes nothing.
         client.put_item(table, &changed(at), plain()).await.expect("it is put");
         if at % 3 == 0 {

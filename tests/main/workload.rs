@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use watertable::client::{Client, Condition, Error, Kind, Prepared, Record, Table, WriteOptions};
+use watertable::client::{Client, Error, Expression, Kind, Prepared, Record, Table, WriteOptions};
 use watertable::model::{AttributeValue, Item};
 
 use super::cluster::until;
@@ -175,8 +175,11 @@ impl Writer {
             whole.insert(name("padding"), s("p".repeat(self.padding)));
         }
         if fresh {
-            let options = WriteOptions { condition: Condition::NotExists, ..WriteOptions::default() };
-            let Prepared { method, body } = Prepared::put(name_of_table, &whole, options);
+            let options = WriteOptions {
+                condition: Some(Expression::not_exists(&name("id"))),
+                ..WriteOptions::default()
+            };
+            let Prepared { method, body } = Prepared::put(name_of_table, &whole, options)?;
             return self.client.send_prepared_anywhere(method, body).await.map(drop);
         }
         self.client.put_item(name_of_table, &whole, WriteOptions::default()).await.map(drop)
