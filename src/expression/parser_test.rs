@@ -8,9 +8,9 @@ use super::ast::Comparator;
 use super::syntax::{Call, Clause, Condition, Function, Name, Operand, Path, SetValue, Step, Tree, Update};
 use super::{
     DEPTH_MAX, EXPRESSION_BYTES_MAX, IN_OPERANDS_MAX, Kind, OPERATORS_MAX, PATH_LEVELS_MAX, Parsed,
-    Placeholders, ast, parse,
+    Placeholders, Refused, Subject, ast, parse,
 };
-use crate::model::AttributeName;
+use crate::model::{AttributeName, Item};
 
 const KINDS: [Kind; Kind::COUNT] =
     [Kind::Condition, Kind::Filter, Kind::KeyCondition, Kind::Update, Kind::Projection];
@@ -151,7 +151,7 @@ fn nesting_costs_no_stack() {
         ] {
             assert_eq!(fault(kind, &text), format!("Invalid {}: {expected}", kind.parameter()));
         }
-        // The deepest trees there can be are bound, printed, compared, sent to another node, and dropped.
+        // The deepest trees there can be are bound, printed, compared, sent to another node, evaluated, and dropped.
         let deepest = [
             format!("{}contains(a,b)", "not ".repeat(OPERATORS_MAX)),
             format!("{}contains(a,b){}", "contains(a,b)or(".repeat(200), ")".repeat(200)),
@@ -163,13 +163,15 @@ fn nesting_costs_no_stack() {
             assert_eq!(parse(Kind::Condition, &parsed.to_string()), Ok(parsed.clone()));
             let bound = no_placeholders().condition(&parsed).expect("binds");
             let bytes = postcard::to_allocvec(&bound).expect("encodes");
-            assert_eq!(postcard::from_bytes::<ast::Condition>(&bytes), Ok(bound));
+            assert_eq!(postcard::from_bytes::<ast::Condition>(&bytes).as_ref(), Ok(&bound));
+            assert!(bound.holds(Subject::Nothing).is_ok(), "nothing is not corrupt");
         }
         let calls = format!("SET a={}b{}", "if_not_exists(c,".repeat(DEPTH_MAX), ")".repeat(DEPTH_MAX));
         let parsed = parse(Kind::Update, &calls).expect("parses");
         let bound = no_placeholders().update(&parsed).expect("binds");
         let bytes = postcard::to_allocvec(&bound).expect("encodes");
-        assert_eq!(postcard::from_bytes::<ast::Update>(&bytes), Ok(bound));
+        assert_eq!(postcard::from_bytes::<ast::Update>(&bytes).as_ref(), Ok(&bound));
+        assert_eq!(bound.apply(&Item::new(), None), Err(Refused::AttributeMissing));
     };
     thread.spawn(checks).expect("a thread").join().expect("the stack is enough");
 }
