@@ -14,6 +14,8 @@
 mod api;
 #[path = "main/cluster.rs"]
 mod cluster;
+#[path = "main/commands.rs"]
+mod commands;
 #[path = "main/corpus.rs"]
 mod corpus;
 #[path = "main/failover.rs"]

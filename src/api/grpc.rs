@@ -227,7 +227,7 @@ impl tables_server::Tables for Face {
 
     async fn list_tables(&self, request: Request<v1::ListTablesRequest>) -> Reply<v1::ListTablesResponse> {
         let v1::ListTablesRequest { exclusive_start_table_name, limit } = request.into_inner();
-        let listed = tables::list(&self.node, exclusive_start_table_name.as_deref(), limit);
+        let listed = tables::list(&self.node, exclusive_start_table_name.as_deref(), limit).await;
         reply(listed.map(|(table_names, last_evaluated_table_name)| v1::ListTablesResponse {
             table_names,
             last_evaluated_table_name,
@@ -347,7 +347,8 @@ impl streams_server::Streams for Face {
 
     async fn list_streams(&self, request: Request<v1::ListStreamsRequest>) -> Reply<v1::ListStreamsResponse> {
         let v1::ListStreamsRequest { table_name, limit, exclusive_start_stream_arn } = request.into_inner();
-        let listed = streams::list(&self.node, &table_name, limit, exclusive_start_stream_arn.as_deref());
+        let listed =
+            streams::list(&self.node, &table_name, limit, exclusive_start_stream_arn.as_deref()).await;
         reply(listed.map(|(arns, last_evaluated_stream_arn)| {
             v1::ListStreamsResponse {
                 streams: arns

@@ -34,7 +34,7 @@ pub(super) fn arn(text: &str) -> Result<StreamArn, Error> {
 }
 
 /// A page of streams, and where to go on.
-pub(super) fn list(
+pub(super) async fn list(
     node: &Node,
     table: &str,
     limit: u32,
@@ -43,6 +43,7 @@ pub(super) fn list(
     let limit = page_size(limit, "limit", LIST_MAX)?;
     let table = if table.is_empty() { None } else { Some(TableName::parse(table)?) };
     let start = start.map(arn).transpose()?.map(|start| start.to_string());
+    node.settled().await?;
     let mut arns = node.streams(table.as_ref());
     arns.retain(|arn| start.as_ref().is_none_or(|start| arn.to_string() > *start));
     let more = arns.len() > limit;
@@ -128,6 +129,7 @@ pub(super) async fn records(
     limit: u32,
 ) -> Result<(RecordsPage, Option<String>), Error> {
     let limit = page_size(limit, "limit", RECORDS_MAX)?;
+    node.settled().await?;
     let secret = node.catalog().secret;
     let token = Token::open(iterator, &secret, node.now_ms())?;
     let cursor = match token.position {

@@ -93,7 +93,7 @@ pub(super) async fn find(node: &Node, name: &TableName) -> Result<Table, Error> 
 }
 
 /// A page of table names behind `start`, and where to go on.
-pub(super) fn list(
+pub(super) async fn list(
     node: &Node,
     start: Option<&str>,
     limit: u32,
@@ -103,6 +103,7 @@ pub(super) fn list(
         return Err(Error::Invalid(format!("limit must be between 1 and {NAMES_MAX}, not {limit}")));
     }
     let limit = if limit == 0 { NAMES_MAX } else { limit };
+    node.settled().await?;
     let catalog = node.catalog();
     let behind = catalog.names.keys().filter(|name| start.is_none_or(|start| name.as_str() > start));
     let mut names: Vec<String> = behind.take(limit + 1).map(ToString::to_string).collect();

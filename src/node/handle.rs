@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, atomic::AtomicBool},
 };
 
 use tokio::sync::watch;
@@ -44,6 +44,8 @@ pub(super) struct Shared {
     pub peers: Peers,
     pub catalog: watch::Receiver<Arc<Catalog>>,
     pub catalog_group: Group,
+    /// Whether the catalog here has been up to date since the start.
+    pub settled: AtomicBool,
     pub replicas: RwLock<BTreeMap<GroupId, Arc<Replica>>>,
     pub reporter: Reporter,
     pub partitions_default: u32,

@@ -1,6 +1,9 @@
 //! The way of an operation to the replica that can do it: here, or on another node.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
@@ -133,6 +136,7 @@ impl Node {
     /// Looks something up in the catalog. This node's copy may be behind, so what is missing is looked for again in a
     /// copy as new as the leader's: "not found" is true of the cluster, or it is not said.
     pub async fn look_up<T>(&self, find: impl Fn(&Arc<Catalog>) -> Result<T, Error>) -> Result<T, Error> {
+        self.settled().await?;
         match find(&self.catalog()) {
             Err(Error::NotFound(_)) => {
                 self.catch_up().await?;
@@ -140,6 +144,17 @@ impl Node {
             }
             found => found,
         }
+    }
+
+    /// Returns once this node's copy of the catalog has been as new as the leader's since the node started; from then
+    /// on it follows closely. What a node had when it stopped may be long past.
+    pub async fn settled(&self) -> Result<(), Error> {
+        if self.shared.settled.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        self.catch_up().await?;
+        self.shared.settled.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// Returns once this node's copy of the catalog holds everything acknowledged before the call.

@@ -4,7 +4,7 @@ use std::{
     io,
     path::PathBuf,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     task::{Context, Poll},
     time::Duration,
 };
@@ -153,6 +153,7 @@ pub async fn start(settings: Settings, environment: Environment) -> Result<Start
         peers,
         catalog,
         catalog_group,
+        settled: AtomicBool::new(false),
         replicas: Default::default(),
         reporter,
         partitions_default: settings.partitions,

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use tokio::time::Instant;
-use watertable::client::{Client, EventName, Record, Scan, SequenceNumber, Start, Table, WriteOptions};
+use watertable::client::{
+    Client, EventName, Options, Record, Scan, SequenceNumber, Start, Table, WriteOptions,
+};
 use watertable::model::{Item, ItemKey, KeySchema, KeyType, TableName};
 
 use super::cluster::{PATIENCE, until};
@@ -91,11 +93,9 @@ impl History {
             iterators.insert(shard.id.clone(), iterator.expect("an iterator"));
         }
         while !iterators.is_empty() && !enough(&history.records) {
-            assert!(
-                Instant::now() < deadline,
-                "the stream tells no more than {} records",
-                history.records.len()
-            );
+            if Instant::now() >= deadline {
+                history.stalled(client, &iterators).await;
+            }
             let mut came = false;
             for (shard, iterator) in std::mem::take(&mut iterators) {
                 let page = client.get_records(&iterator, 0).await.expect("a page of records");
@@ -110,6 +110,25 @@ impl History {
             }
         }
         history
+    }
+
+    /// Panics with what was read of each shard, and what each node says to the iterators at which nothing more comes.
+    async fn stalled(&self, client: &Client, iterators: &BTreeMap<String, String>) -> ! {
+        let of = |shard: &str| self.records.iter().filter(|(other, _)| other == shard).count();
+        let mut told = Vec::new();
+        for address in client.addresses() {
+            let one = Client::connect(vec![address.clone()], Options::default()).expect("a good address");
+            for (shard, iterator) in iterators {
+                let page = one.get_records(iterator, 0).await;
+                let page = page.map(|page| (page.records.len(), page.next.is_some()));
+                told.push(format!("{address}, {shard}: {} records, then {page:?}", of(shard)));
+            }
+            let status = one.cluster_status_of(&address).await;
+            told.extend(
+                status.iter().flat_map(|status| &status.replicas).map(|replica| format!("{replica:?}")),
+            );
+        }
+        panic!("the stream tells no more than {} records\n{}", self.records.len(), told.join("\n"));
     }
 
     /// The records of each key, in order.
