@@ -58,6 +58,8 @@ pub(super) struct Replica {
     pub group: Group,
     pub published: watch::Receiver<Published>,
     pub queue: mpsc::Sender<Request>,
+    /// The last index of the log when the replica started.
+    began_at: u64,
     /// The term this replica leads in and has begun to serve; 0: it does not.
     serving: Arc<AtomicU64>,
     /// Snapshots being sent from here: while there are any, the log is not cut.
@@ -69,6 +71,12 @@ impl Replica {
     /// Whether this replica leads and has everything it inherited in its items.
     pub fn serves(&self) -> bool {
         self.serving.load(Ordering::Acquire) != 0
+    }
+
+    /// Whether this replica has applied what its log held when it started: before, its items and records are older than
+    /// those it has shown already.
+    pub fn is_level(&self) -> bool {
+        self.published.borrow().applied.is_some_and(|applied| applied.index >= self.began_at)
     }
 
     /// The node that leads, as far as is known here.
@@ -167,6 +175,7 @@ impl ReplicaLoop {
             group: group.clone(),
             published: published.clone(),
             queue,
+            began_at: context.log.state(group.id()).and_then(|state| state.last).map_or(0, |last| last.index),
             serving: serving.clone(),
             sending: Arc::default(),
             stop,

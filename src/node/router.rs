@@ -245,9 +245,9 @@ impl Node {
         let deadline = Instant::now() + DEADLINE;
         let patience = Instant::now() + PATIENCE;
         loop {
-            let here = self.replica(group).filter(|replica| {
-                replica.serves() || (whom == Whom::Any && replica.published.borrow().applied.is_some())
-            });
+            let here = self
+                .replica(group)
+                .filter(|replica| replica.serves() || (whom == Whom::Any && replica.is_level()));
             let attempt = match here {
                 Some(_) => match timeout_at(deadline, self.perform(group, operation.clone())).await {
                     Ok(done) => done,

@@ -267,6 +267,7 @@ async fn begin(node: &Node, settings: &Settings, reports: mpsc::Receiver<Report>
         }
         tasks.spawn("move", announce(node.clone(), settings.zone.clone()));
     }
+    tasks.spawn("settle", settle(node.clone()));
     tasks.spawn("reconcile", reconcile::run(node.clone(), settings.timing));
     tasks.spawn("reporter", reporter::run(node.clone(), reports));
     tasks.spawn("controller", controller::run(node.clone()));
@@ -286,6 +287,13 @@ async fn found(node: Node, zone: String) {
         if let Err(error) = node.command(command.clone()).await {
             tracing::debug!(%error, "the cluster is not founded yet");
         }
+    }
+}
+
+/// Brings the catalog up to date at once, not when somebody asks: by then this node may be alone.
+async fn settle(node: Node) {
+    while let Err(error) = node.settled().await {
+        tracing::debug!(%error, "the catalog is not up to date yet");
     }
 }
 

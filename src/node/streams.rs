@@ -186,7 +186,9 @@ impl Node {
         };
         let page = match self.replica(partition.group) {
             // A replica that has heard of the shard reads here; one that has not yet asks another.
-            Some(replica) if replica.published.borrow().shard(arn.stream_ms).is_some() => {
+            Some(replica)
+                if replica.is_level() && replica.published.borrow().shard(arn.stream_ms).is_some() =>
+            {
                 self.records_here(&replica, request).await?
             }
             _ => self.records_anywhere(request).await?,
