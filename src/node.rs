@@ -17,6 +17,9 @@
 //!   that is full a write is refused at once ([`Error::Overloaded`]), which costs nothing and changed nothing.
 //! - What was refused before it reached the log is *unavailable*; what got there and was not seen applied is *unknown*.
 //!   The router repeats the first kind within the deadline, never the second.
+//! - What one node has shown of tables and streams no other denies: "not found" is said by a catalog as new as its
+//!   leader's, the end of a shard by the partition's leader while there is one. A node that starts brings its catalog
+//!   up to date before it answers from it, and a replica that starts applies what its log holds.
 //! - Every task has a name and an owner (`tasks`); a panic in one stops the node.
 //! - The world is reached only through [`Environment`].
 //!

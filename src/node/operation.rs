@@ -38,7 +38,7 @@ pub(super) enum Operation {
     Read(Read),
     /// Where a reader of a shard starts.
     Locate { stream_ms: u64, start: Start },
-    /// Records of a shard; done by any replica.
+    /// Records of a shard; done by the leader if `consistent`, else by any replica.
     Records(RecordsRequest),
     /// A command for the catalog; done by its leader.
     Command(Command),
@@ -61,6 +61,8 @@ pub(super) struct RecordsRequest {
     pub bytes_max: usize,
     /// How long to wait for the first record, milliseconds.
     pub wait_ms: u64,
+    /// Whether to see everything acknowledged before: then the leader does it.
+    pub consistent: bool,
 }
 
 /// Records of a shard, as logged (images encoded).

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     Error, Node,
-    operation::{Done, Operation, Read, RecordsRequest, decode, encode},
+    operation::{Done, Operation, Read, decode, encode},
 };
 use crate::{
     catalog::{Catalog, Command, Outcome, Partition, Table},
@@ -288,6 +288,14 @@ impl Node {
         self.call(target, group, &operation, deadline).await
     }
 
+    /// Whether enough of a partition's replicas are alive for one of them to lead.
+    pub(super) fn may_be_led(&self, group: GroupId) -> bool {
+        let catalog = self.catalog();
+        let Some(partition) = catalog.partitions.get(&group) else { return false };
+        let alive = |node: &&NodeId| **node == self.id() || self.shared.peers.is_alive(**node);
+        2 * partition.replicas.iter().filter(alive).count() > partition.replicas.len()
+    }
+
     /// Asks another node to do an operation. A write whose connection broke is unknown; it is unavailable only if
     /// the connection could not be made.
     async fn call(
@@ -352,34 +360,29 @@ impl Node {
             Operation::Locate { stream_ms, start } => {
                 self.locate_here(&replica, stream_ms, start).await.map(Done::Locate)
             }
-            Operation::Records(request) => self.records_here(&replica, request).await.map(Done::Records),
+            Operation::Records(request) => {
+                self.confirm(&replica, request.consistent).await?;
+                self.records_here(&replica, request).await.map(Done::Records)
+            }
             Operation::Command(_) | Operation::CatalogIndex => Err(Error::Internal),
         }
     }
 
-    /// For a consistent operation: certainty that this replica leads and has applied everything acknowledged.
+    /// For a consistent operation: certainty that this replica leads and has applied everything acknowledged. For
+    /// another: that it is not behind what it has shown before it was started again.
     pub(super) async fn confirm(
         &self,
         replica: &super::replica::Replica,
         consistent: bool,
     ) -> Result<(), Error> {
         if !consistent {
-            return Ok(());
+            let may = replica.serves() || replica.is_level();
+            return may.then_some(()).ok_or_else(Error::no_leader);
         }
         if replica.serves() && replica.group.read_barrier().await && replica.serves() {
             return Ok(());
         }
         Err(Error::no_leader())
-    }
-
-    pub(super) async fn records_anywhere(
-        &self,
-        request: RecordsRequest,
-    ) -> Result<super::operation::Changes, Error> {
-        match self.operate_on_any(request.group, Operation::Records(request)).await? {
-            Done::Records(changes) => Ok(changes),
-            _ => Err(Error::Internal),
-        }
     }
 }
 

@@ -98,7 +98,7 @@ pub struct Starting {
     connections: BoxStream<'static, io::Result<Io>>,
 }
 
-/// Segments for what little disk a node begins with; the log fills them as it goes.
+/// How long the nodes of a cluster are asked to take this one in.
 const JOIN_PATIENCE: Duration = Duration::from_secs(60);
 /// Parsed expressions kept, by number and bytes.
 const EXPRESSIONS_MAX: usize = 4096;

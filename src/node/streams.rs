@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Error, Node,
-    operation::{Done, LoggedChange, Operation, RecordsPage, RecordsRequest},
+    operation::{Changes, Done, LoggedChange, Operation, RecordsPage, RecordsRequest},
 };
 use crate::{
     catalog::{Catalog, Partition, Stream, StreamStatus, Table},
@@ -153,6 +153,7 @@ impl Node {
                     records_max: 1,
                     bytes_max: 1,
                     wait_ms: 0,
+                    consistent: false,
                 };
                 self.records_anywhere(probe).await?;
                 Ok(Some(cursor))
@@ -167,6 +168,10 @@ impl Node {
     }
 
     /// The records of a shard at a cursor (`None`: the trim horizon); waits up to `wait_ms` for the first.
+    ///
+    /// A page without records is the leader's word, while there is a leader: every record of a write acknowledged
+    /// before the call, and every record another node has shown, comes before the end of the shard. Records themselves
+    /// are the same on every replica, so any may give them.
     pub async fn records(
         &self,
         arn: &StreamArn,
@@ -183,16 +188,9 @@ impl Node {
             records_max: records_max.min(RECORDS_PER_PAGE_MAX),
             bytes_max: PAGE_BYTES,
             wait_ms,
+            consistent: false,
         };
-        let page = match self.replica(partition.group) {
-            // A replica that has heard of the shard reads here; one that has not yet asks another.
-            Some(replica)
-                if replica.is_level() && replica.published.borrow().shard(arn.stream_ms).is_some() =>
-            {
-                self.records_here(&replica, request).await?
-            }
-            _ => self.records_anywhere(request).await?,
-        };
+        let page = self.records_to_the_end(request).await?;
         let projection = Projection {
             group: partition.group,
             generation: partition.generation,
@@ -204,6 +202,37 @@ impl Node {
         let records = records.map_err(|error| Error::internal("a logged change does not decode", &error))?;
         self.shared.metrics.records(&records);
         Ok(RecordsPage { records, next: page.next })
+    }
+
+    async fn records_to_the_end(&self, request: RecordsRequest) -> Result<Changes, Error> {
+        let here = self.replica(request.group);
+        let page = match &here {
+            // A replica that has heard of the shard reads here; one that has not yet asks another.
+            Some(replica)
+                if replica.is_level() && replica.published.borrow().shard(request.stream_ms).is_some() =>
+            {
+                self.records_here(replica, request).await?
+            }
+            _ => self.records_anywhere(request).await?,
+        };
+        let leads_here = here.is_some_and(|replica| replica.serves());
+        if !page.changes.is_empty() || page.next.is_none() || leads_here || !self.may_be_led(request.group) {
+            return Ok(page);
+        }
+        let rest = RecordsRequest { cursor: page.next, wait_ms: 0, consistent: true, ..request };
+        match self.operate_on_leader(request.group, Operation::Records(rest)).await {
+            Ok(Done::Records(rest)) => Ok(rest),
+            Ok(_) => Err(Error::Internal),
+            Err(Error::Unavailable(_)) => Ok(page), // nobody has led for a while: this is what is known
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn records_anywhere(&self, request: RecordsRequest) -> Result<Changes, Error> {
+        match self.operate_on_any(request.group, Operation::Records(request)).await? {
+            Done::Records(changes) => Ok(changes),
+            _ => Err(Error::Internal),
+        }
     }
 }
 

@@ -197,3 +197,21 @@ pub fn assert_same(fold: &BTreeMap<ItemKey, Item>, table: &BTreeMap<ItemKey, Ite
         assert_eq!(fold.get(item_key), table.get(item_key), "stream (left) and table (right) differ");
     }
 }
+
+/// What one node has of a stream, from its trim horizon to its end; `None` if it could not be read just now.
+pub async fn all_of(client: &Client, arn: &str) -> Option<Vec<(String, Record)>> {
+    let mut records = Vec::new();
+    for shard in client.describe_stream(arn).await.ok()?.shards {
+        let mut iterator = client.shard_iterator(arn, &shard.id, &Start::TrimHorizon).await.ok()?;
+        loop {
+            let page = client.get_records(&iterator, 0).await.ok()?;
+            let empty = page.records.is_empty();
+            records.extend(page.records.into_iter().map(|record| (shard.id.clone(), record)));
+            match page.next {
+                Some(next) if !empty => iterator = next,
+                _ => break,
+            }
+        }
+    }
+    Some(records)
+}

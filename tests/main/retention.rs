@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use watertable::client::{Client, NewTable, Record, SequenceNumber, Start, StreamViewType, Table};
 
 use super::cluster::{Cluster, PATIENCE, until};
+use super::history::all_of;
 use super::sample;
 use super::workload::Workload;
 
@@ -66,24 +67,6 @@ impl Follower {
     fn seen(&self) -> Vec<(String, Record)> {
         self.seen.lock().expect("nobody panics").clone()
     }
-}
-
-/// What one node has of a stream, from its trim horizon to its end; `None` if it could not be read just now.
-async fn all_of(client: &Client, arn: &str) -> Option<Vec<(String, Record)>> {
-    let mut records = Vec::new();
-    for shard in client.describe_stream(arn).await.ok()?.shards {
-        let mut iterator = client.shard_iterator(arn, &shard.id, &Start::TrimHorizon).await.ok()?;
-        loop {
-            let page = client.get_records(&iterator, 0).await.ok()?;
-            let empty = page.records.is_empty();
-            records.extend(page.records.into_iter().map(|record| (shard.id.clone(), record)));
-            match page.next {
-                Some(next) if !empty => iterator = next,
-                _ => break,
-            }
-        }
-    }
-    Some(records)
 }
 
 /// The trim horizons of a node's replicas of the table's partitions.

@@ -10,7 +10,7 @@ use watertable::client::{
 use watertable::model::{Item, TableName};
 
 use super::cluster::{Cluster, until};
-use super::history::{self, History, assert_same};
+use super::history::{self, History, all_of, assert_same};
 use super::sample::{self, airport, item, key, n, name, s};
 
 const AIRPORTS: usize = 600;
@@ -300,6 +300,42 @@ async fn the_stream_of_a_deleted_table_outlives_it_for_a_while() {
         assert_eq!(gone.await.reason(), "ResourceNotFoundException");
     }
     assert_eq!(client.get_item(&new.name, &key("new"), true).await.expect("a read"), Some(key("new")));
+}
+
+#[tokio::test]
+async fn whoever_reads_to_the_end_sees_what_was_acknowledged_before() {
+    let mut cluster = Cluster::start(3).await;
+    let client = cluster.client();
+    let new = NewTable { partitions: 2, ..sample::table("to-the-end", Some(StreamViewType::KeysOnly)) };
+    client.create_table(&new).await.expect("a table is created");
+    let arn = cluster.everywhere(&new.name).await.latest_stream_arn.expect("a stream");
+    let mut written = 0;
+    let mut put = async || {
+        until("a write", async || client.put_item(&new.name, &key(format!("{written}")), plain()).await.ok())
+            .await;
+        written += 1;
+        written
+    };
+    for round in 0..3 {
+        // Followers apply later than the leader answers, and yet.
+        for at in [0, 1, 2, 2, 1, 0] {
+            let written = put().await;
+            let read = until("an answer", async || all_of(&cluster.client_of(at), &arn).await).await;
+            assert_eq!(read.len(), written, "round {round}, node {at}");
+        }
+        // One that was away, from its first answer on.
+        cluster.kill(round);
+        let mut written = 0;
+        for _ in 0..5 {
+            written = put().await;
+        }
+        cluster.start_node(round);
+        for _ in 0..10 {
+            let read = until("an answer", async || all_of(&cluster.client_of(round), &arn).await).await;
+            assert_eq!(read.len(), written, "node {round} is back");
+        }
+        cluster.ready().await;
+    }
 }
 
 /// Takes records until there are `count`.
