@@ -9,6 +9,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let files = [
         "proto/watertable/v1/cluster.proto",
         "proto/watertable/v1/items.proto",
+        "proto/watertable/v1/keys.proto",
         "proto/watertable/v1/streams.proto",
         "proto/watertable/v1/tables.proto",
         "proto/peer/v1/peer.proto",

@@ -18,9 +18,13 @@
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))] // a new variant is decided on wherever it matters
 
 mod command;
+mod options;
 mod placement;
 mod state;
 
 pub use command::{Command, Outcome, Refusal, Report};
+pub use options::{Billing, Maximum, Options, OptionsChange, TAGS_MAX, TableClass, Throughput};
 pub use placement::place;
-pub use state::{Catalog, Node, Partition, Replication, Shard, Stream, StreamStatus, Table, TableStatus};
+pub use state::{
+    AccessKey, Catalog, Node, Partition, Replication, Shard, Stream, StreamStatus, Table, TableStatus,
+};

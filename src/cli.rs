@@ -16,6 +16,7 @@
 //! Decision: plain JSON is the default form of items, because it is what people have and can read; it cannot say
 //! everything DynamoDB can (binary, sets), so `--dynamodb-json` is everywhere beside it.
 
+mod access_key;
 mod base64;
 mod bench;
 mod bench_clients;
@@ -96,6 +97,9 @@ enum Command {
     Stream(stream::Command),
     /// Compares a table with the fold of its stream.
     Verify(verify::Arguments),
+    /// Makes, lists and deletes access keys of the DynamoDB endpoint.
+    #[command(subcommand)]
+    Key(access_key::Command),
     /// Shows nodes and replicas.
     #[command(subcommand)]
     Cluster(cluster::Command),
@@ -122,7 +126,7 @@ impl Arguments {
             Command::Serve(_) | Command::Demo(_) => None,
             Command::Bench(command) => Some(command.threads()),
             Command::Table(_) | Command::Item(_) | Command::Load(_) => Some(1),
-            Command::Stream(_) | Command::Verify(_) | Command::Cluster(_) => Some(1),
+            Command::Stream(_) | Command::Verify(_) | Command::Cluster(_) | Command::Key(_) => Some(1),
         }
     }
 }
@@ -138,6 +142,7 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         Command::Load(arguments) => load::run(&global, arguments).await,
         Command::Stream(command) => stream::run(&global, command).await,
         Command::Verify(arguments) => verify::run(&global, arguments).await,
+        Command::Key(command) => access_key::run(&global, command).await,
         Command::Cluster(command) => cluster::run(&global, command).await,
         Command::Bench(command) => bench::run(&global, command).await,
     };

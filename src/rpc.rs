@@ -21,7 +21,7 @@ pub mod item;
 mod peers;
 pub mod wire;
 
-pub use connect::{Connector, Io, TcpConnector, channel};
+pub use connect::{Connector, Io, Remote, TcpConnector, channel};
 pub use error::Error;
 pub use exchange::{Answer, answer};
 pub use peers::{Peers, Self_};

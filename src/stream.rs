@@ -25,7 +25,7 @@ mod record;
 mod retention;
 mod shard;
 
-pub use arn::{StreamArn, label_of, table_arn};
+pub use arn::{REGION, StreamArn, label_of, table_arn, table_in_arn};
 pub use iterator::{Cursor, Error, Position, Start, Token};
 pub use record::{EventName, Projection, Record};
 pub use retention::{cutoff, last_before};

@@ -18,6 +18,8 @@ mod cluster;
 mod commands;
 #[path = "main/corpus.rs"]
 mod corpus;
+#[path = "main/dynamodb.rs"]
+mod dynamodb;
 #[path = "main/failover.rs"]
 mod failover;
 #[path = "main/history.rs"]

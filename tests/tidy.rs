@@ -633,7 +633,8 @@ fn names(path: &str, findings: &mut Vec<Finding>) {
     }
     let inside = folder.strip_prefix("simulation/").unwrap_or(folder);
     let depth = inside.split('/').filter(|part| *part != "scripts").count();
-    let data = path.starts_with("tests/fuzz/corpus/"); // by target, as the fuzzer wants it
+    // By target, as the fuzzer wants it; by language, as clients of other languages want their packages.
+    let data = path.starts_with("tests/fuzz/corpus/") || path.starts_with("tests/clients/");
     if depth > 2 && !data && !path.starts_with("proto/") {
         find(findings, path, 1, Rule::Depth, format!("{folder} is a third level"));
     }

@@ -135,8 +135,9 @@ pub(super) async fn get(node: &Node, asked: Vec<Keys>, counting: Counting) -> Re
     let mut tables = BTreeSet::new();
     let mut located = Vec::with_capacity(asked.len());
     for Keys { table, keys, consistent, parameters } in asked {
+        let parsed = parameters::parse(parameters, node)?;
         let target = Target::find(node, &table).await?;
-        let projection = parameters::meaning(parameters, node, target.schema())?.projection;
+        let projection = parsed.of(target.schema())?.projection;
         let places = keys.iter().map(|key| target.locate(key)).collect::<Result<Vec<_>, _>>()?;
         let distinct: BTreeSet<&Bytes> = places.iter().map(|(_, key)| key).collect();
         if distinct.len() < places.len() || !tables.insert(table.clone()) {

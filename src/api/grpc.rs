@@ -10,18 +10,19 @@ use tonic::{Request, Response, Status, service::Routes};
 
 use super::{
     error::status,
+    http,
     streams::{self, Ask},
     subscribe, tables,
 };
 use crate::{
-    catalog::{StreamStatus, Table, TableStatus},
+    catalog::{Options, StreamStatus, Table, TableStatus},
     model::{AttributeName, KeyAttribute, KeySchema, KeyType, StreamViewType, limits::REQUEST_BYTES_MAX},
     node::{Error, Node},
     rpc::{
         item::Item,
         wire::{
             DESCRIPTORS,
-            v1::{self, cluster_server, items_server, streams_server, tables_server},
+            v1::{self, access_keys_server, cluster_server, items_server, streams_server, tables_server},
         },
     },
     stream::{EventName, Record, StreamArn, table_arn},
@@ -37,6 +38,7 @@ pub async fn routes(node: Node) -> Result<Routes, tonic_reflection::server::Erro
     health.set_serving::<items_server::ItemsServer<Face>>().await;
     health.set_serving::<tables_server::TablesServer<Face>>().await;
     health.set_serving::<streams_server::StreamsServer<Face>>().await;
+    health.set_serving::<access_keys_server::AccessKeysServer<Face>>().await;
     health.set_serving::<cluster_server::ClusterServer<Face>>().await;
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -58,13 +60,14 @@ pub async fn routes(node: Node) -> Result<Routes, tonic_reflection::server::Erro
         .add_service(service!(items_server::ItemsServer<Face>))
         .add_service(service!(tables_server::TablesServer<Face>))
         .add_service(service!(streams_server::StreamsServer<Face>))
+        .add_service(service!(access_keys_server::AccessKeysServer<Face>))
         .add_service(service!(cluster_server::ClusterServer<Face>));
     let measured = node.clone();
     let router = routes
         .into_axum_router()
         .route("/metrics", get(move || std::future::ready(measured.render_metrics())))
         .route("/health", get(|| std::future::ready("ok\n")));
-    Ok(router.into())
+    Ok(http::routes(router, node).into())
 }
 
 /// The services.
@@ -172,7 +175,7 @@ fn table_out(node: &Node, table: &Table) -> v1::TableDescription {
     });
     v1::TableDescription {
         table_name: table.name.to_string(),
-        table_id: format!("{}-{}", node.cluster_id(), table.id),
+        table_id: tables::uuid(node, table),
         status: status.into(),
         key_schema: Some(key_schema_out(&table.key_schema)),
         created_ms: table.created_ms,
@@ -196,6 +199,7 @@ impl Face {
             stream: request.stream.as_ref().map(specification_in).transpose()?.flatten(),
             partitions: request.partitions,
             retention_ms: request.retention_ms,
+            options: Options::default(),
         };
         let table = tables::create(&self.node, new).await?;
         Ok(v1::CreateTableResponse { table: Some(table_out(&self.node, &table)) })
@@ -294,7 +298,8 @@ impl Face {
         request: &v1::DescribeStreamRequest,
     ) -> Result<v1::DescribeStreamResponse, Error> {
         let start = request.exclusive_start_shard_id.as_deref();
-        let (stream, last) = streams::describe(&self.node, &request.stream_arn, request.limit, start).await?;
+        let (stream, last) =
+            streams::describe(&self.node, &request.stream_arn, request.limit, start, None).await?;
         let status = match stream.status {
             StreamStatus::Enabling => v1::StreamStatus::Enabling,
             StreamStatus::Enabled => v1::StreamStatus::Enabled,

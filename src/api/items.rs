@@ -4,12 +4,15 @@ use std::{ops::Bound, sync::Arc};
 
 use bytes::Bytes;
 
-use super::parameters::{self, Consumed, Counting, Parameters};
+use super::{
+    parameters::{self, Consumed, Counting, Parameters},
+    tables,
+};
 use crate::{
     catalog::{Catalog, Table},
     expression::ast::Condition,
     model::{
-        Item, KeySchema, TableName, codec,
+        Item, KeySchema, codec,
         id::{GroupId, TableId},
         limits::ITEM_ENCODED_BYTES_MAX,
     },
@@ -26,7 +29,7 @@ pub(super) struct Target {
 impl Target {
     /// Finds a table by its name.
     pub async fn find(node: &Node, name: &str) -> Result<Self, Error> {
-        let name = TableName::parse(name)?;
+        let name = tables::name(name)?;
         let (catalog, id) = node.table(&name).await?;
         Ok(Self { catalog, id })
     }
@@ -116,9 +119,10 @@ pub(super) async fn put(
     (item, encoded): (Item, Bytes),
     mut ask: WriteAsk,
 ) -> Result<Written, Error> {
-    let target = Target::find(node, table).await?;
-    let meaning = parameters::meaning(ask.parameters.take(), node, target.schema())?;
+    let parsed = parameters::parse(ask.parameters.take(), node)?;
     check_old_or_nothing(ask.returns)?;
+    let target = Target::find(node, table).await?;
+    let meaning = parsed.of(target.schema())?;
     let (group, write) = target.put(&item, encoded)?;
     let write = asking(write, meaning.condition, &ask);
     done(node, table, (group, write), ask.counting).await
@@ -131,9 +135,10 @@ pub(super) async fn delete(
     key: &Item,
     mut ask: WriteAsk,
 ) -> Result<Written, Error> {
-    let target = Target::find(node, table).await?;
-    let meaning = parameters::meaning(ask.parameters.take(), node, target.schema())?;
+    let parsed = parameters::parse(ask.parameters.take(), node)?;
     check_old_or_nothing(ask.returns)?;
+    let target = Target::find(node, table).await?;
+    let meaning = parsed.of(target.schema())?;
     let (group, write) = target.delete(key)?;
     let write = asking(write, meaning.condition, &ask);
     done(node, table, (group, write), ask.counting).await
@@ -146,8 +151,9 @@ pub(super) async fn update(
     key: &Item,
     mut ask: WriteAsk,
 ) -> Result<Written, Error> {
+    let parsed = parameters::parse(ask.parameters.take(), node)?;
     let target = Target::find(node, table).await?;
-    let meaning = parameters::meaning(ask.parameters.take(), node, target.schema())?;
+    let meaning = parsed.of(target.schema())?;
     let (group, stored) = target.locate(key)?;
     let mut encoded = Vec::new();
     codec::encode_item(key, &mut encoded);
@@ -197,8 +203,9 @@ pub(super) async fn get(
     consistent: bool,
     (parameters, counting): (Option<Box<Parameters>>, Counting),
 ) -> Result<Got, Error> {
+    let parsed = parameters::parse(parameters, node)?;
     let target = Target::find(node, table).await?;
-    let meaning = parameters::meaning(parameters, node, target.schema())?;
+    let meaning = parsed.of(target.schema())?;
     let (group, key) = target.locate(key)?;
     let found = node.get(group, vec![key], meaning.projection, consistent).await?.pop().flatten();
     let consumed = counting.read(table, found.as_ref().map_or(0, |found| found.bytes), consistent);

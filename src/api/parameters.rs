@@ -49,13 +49,40 @@ pub(super) struct Meaning {
     pub projected_by: &'static str,
 }
 
+/// What they mean as far as can be told without the table: a request that is wrong in itself is told so even if its
+/// table does not exist.
+#[derive(Debug, Default)]
+pub(super) struct Parsed {
+    meaning: Meaning,
+    key_condition: Option<Condition>,
+    query_filter: Option<BTreeMap<AttributeName, Filter>>,
+    key_conditions: Option<BTreeMap<AttributeName, Filter>>,
+    conditional_operator: Option<String>,
+}
+
 /// Parses and binds what was given, if anything was. Errors: `Invalid`.
-pub(super) fn meaning(
-    given: Option<Box<Parameters>>,
-    node: &Node,
-    schema: &KeySchema,
-) -> Result<Meaning, Error> {
-    given.map_or_else(|| Ok(Meaning::default()), |given| given.meaning(node, schema))
+pub(super) fn parse(given: Option<Box<Parameters>>, node: &Node) -> Result<Parsed, Error> {
+    given.map_or_else(|| Ok(Parsed::default()), |given| given.parse(node))
+}
+
+impl Parsed {
+    /// What they mean for a table with this key. Errors: `Invalid`.
+    pub fn of(self, schema: &KeySchema) -> Result<Meaning, Error> {
+        let mut meaning = self.meaning;
+        let key_condition =
+            self.key_condition.map(|condition| KeyCondition::of(condition, schema)).transpose();
+        meaning.key_condition = key_condition.map_err(|fault| Error::Invalid(fault.to_string()))?;
+        if let Some(filter) = self.query_filter {
+            meaning.filter = legacy::query_filter(filter, self.conditional_operator.as_deref(), schema)?;
+        }
+        if let Some(conditions) = self.key_conditions {
+            meaning.key_condition = Some(legacy::key_conditions(conditions, schema)?);
+        }
+        if let Some((update, _)) = &meaning.update {
+            update.check_targets(schema)?;
+        }
+        Ok(meaning)
+    }
 }
 
 impl Parameters {
@@ -64,14 +91,11 @@ impl Parameters {
         (self != Self::default()).then(|| Box::new(self))
     }
 
-    fn meaning(mut self, node: &Node, schema: &KeySchema) -> Result<Meaning, Error> {
+    fn parse(mut self, node: &Node) -> Result<Parsed, Error> {
         self.refuse_mixed()?;
-        let mut meaning = self.expressions(node, schema)?;
-        self.legacy(&mut meaning, schema)?;
-        if let Some((update, _)) = &meaning.update {
-            update.check_targets(schema)?;
-        }
-        Ok(meaning)
+        let mut parsed = self.expressions(node)?;
+        self.legacy(&mut parsed)?;
+        Ok(parsed)
     }
 
     fn refuse_mixed(&self) -> Result<(), Error> {
@@ -99,7 +123,7 @@ impl Parameters {
         Ok(legacy::refuse_mixed(&given(&legacy), &given(&expressions))?)
     }
 
-    fn expressions(&mut self, node: &Node, schema: &KeySchema) -> Result<Meaning, Error> {
+    fn expressions(&mut self, node: &Node) -> Result<Parsed, Error> {
         let parse = |kind, text: &Option<String>| {
             let text = text.as_ref();
             text.map(|text| node.expressions().parse(kind, text)).transpose()
@@ -116,21 +140,22 @@ impl Parameters {
         let filter = filter.map(|parsed| placeholders.condition(&parsed)).transpose()?;
         let projection = projection.map(|parsed| placeholders.projection(&parsed)).transpose()?;
         placeholders.finish()?;
-        let key_condition = key_condition.map(|condition| KeyCondition::of(condition, schema)).transpose();
-        Ok(Meaning {
+        let meaning = Meaning {
             condition,
             update: update.map(|update| (update, false)),
-            key_condition: key_condition.map_err(|fault| Error::Invalid(fault.to_string()))?,
+            key_condition: None,
             filter,
             projection,
             projected_by: "ProjectionExpression",
-        })
+        };
+        Ok(Parsed { meaning, key_condition, ..Parsed::default() })
     }
 
-    fn legacy(self, meaning: &mut Meaning, schema: &KeySchema) -> Result<(), Error> {
+    fn legacy(self, parsed: &mut Parsed) -> Result<(), Error> {
+        let meaning = &mut parsed.meaning;
         let operator = self.conditional_operator.as_deref();
-        if let Some(filter) = self.query_filter {
-            meaning.filter = legacy::query_filter(filter, operator, schema)?;
+        if self.query_filter.is_some() {
+            parsed.query_filter = self.query_filter;
         } else if let Some(filter) = self.scan_filter {
             meaning.filter = legacy::scan_filter(filter, operator)?;
         } else if self.expected.is_some() || operator.is_some() {
@@ -140,14 +165,13 @@ impl Parameters {
         if let Some(updates) = self.attribute_updates {
             meaning.update = Some((legacy::attribute_updates(updates)?, true));
         }
-        if let Some(conditions) = self.key_conditions {
-            meaning.key_condition = Some(legacy::key_conditions(conditions, schema)?);
-        }
+        parsed.key_conditions = self.key_conditions;
         if let Some(names) = self.attributes_to_get {
             let names = names.iter().map(|name| AttributeName::parse(name)).collect::<Result<Vec<_>, _>>()?;
             meaning.projection = Some(legacy::attributes_to_get(&names)?);
             meaning.projected_by = "AttributesToGet";
         }
+        parsed.conditional_operator = self.conditional_operator;
         Ok(())
     }
 }

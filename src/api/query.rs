@@ -61,9 +61,10 @@ fn invalid(message: impl Into<String>) -> Error {
 
 /// Reads a page of one partition key's items.
 pub(super) async fn query(node: &Node, table: &str, forward: bool, ask: PageAsk) -> Result<Answer, Error> {
-    let target = Target::find(node, table).await?;
     let limits = limits(ask.limit)?;
-    let mut meaning = parameters::meaning(ask.parameters, node, target.schema())?;
+    let parsed = parameters::parse(ask.parameters, node)?;
+    let target = Target::find(node, table).await?;
+    let mut meaning = parsed.of(target.schema())?;
     let condition = meaning.key_condition.take().ok_or_else(|| {
         invalid(
             "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
@@ -95,10 +96,11 @@ pub(super) async fn scan(
     segment: (Option<u32>, Option<u32>),
     ask: PageAsk,
 ) -> Result<Answer, Error> {
-    let target = Target::find(node, table).await?;
     let limits = limits(ask.limit)?;
     let segment = segment_of(segment)?;
-    let select = select(parameters::meaning(ask.parameters, node, target.schema())?, ask.showing)?;
+    let parsed = parameters::parse(ask.parameters, node)?;
+    let target = Target::find(node, table).await?;
+    let select = select(parsed.of(target.schema())?, ask.showing)?;
     let mut parts = parts(&target, segment);
     if let Some(start) = &ask.start {
         let (group, key) = start_key(&target, start)?;

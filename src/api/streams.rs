@@ -52,15 +52,20 @@ pub(super) async fn list(
     Ok((arns, last))
 }
 
-/// A stream with a page of its shards, and where to go on.
+/// A stream with a page of its shards, or of the children of one, and where to go on.
 pub(super) async fn describe(
     node: &Node,
     stream_arn: &str,
     limit: u32,
     start: Option<&str>,
+    parent: Option<&str>,
 ) -> Result<(StreamView, Option<ShardId>), Error> {
     let limit = page_size(limit, "limit", LIST_MAX)?;
     let mut stream = node.stream(&arn(stream_arn)?).await?;
+    if let Some(parent) = parent {
+        let is_child = |shard: &ShardView| shard.parent.is_some_and(|known| known.to_string() == parent);
+        stream.shards.retain(is_child);
+    }
     stream.shards.retain(|shard: &ShardView| start.is_none_or(|start| shard.id.to_string().as_str() > start));
     let more = stream.shards.len() > limit;
     stream.shards.truncate(limit);

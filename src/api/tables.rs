@@ -1,12 +1,17 @@
 //! Operations on tables.
 
+use std::collections::BTreeMap;
+
+use xxhash_rust::xxh3::xxh3_128;
+
 use crate::{
-    catalog::{Command, Outcome, StreamStatus, Table},
+    catalog::{Billing, Command, Options, OptionsChange, Outcome, StreamStatus, Table},
     model::{
         KeySchema, StreamViewType, TableName,
         limits::{KEY_NAME_BYTES_MAX, RETENTION_MS},
     },
     node::{Error, Node},
+    stream::table_in_arn,
 };
 
 const PARTITIONS_MAX: u32 = 256;
@@ -21,6 +26,7 @@ pub(super) struct NewTable {
     pub stream: Option<StreamViewType>,
     pub partitions: u32,
     pub retention_ms: u64,
+    pub options: Options,
 }
 
 /// Creates a table.
@@ -52,12 +58,17 @@ pub(super) async fn create(node: &Node, table: NewTable) -> Result<Table, Error>
             "retention_ms must be between {RETENTION_MS_MIN} and {RETENTION_MS}, not {retention_ms}"
         )));
     }
+    let mut options = table.options;
+    if options.billing == Billing::OnDemand {
+        options.on_demand_ms = Some(node.now_ms());
+    }
     let command = Command::CreateTable {
         name: name.clone(),
         key_schema,
         partitions,
         stream: table.stream,
         retention_ms,
+        options,
         now_ms: node.now_ms(),
     };
     node.command(command).await?;
@@ -70,20 +81,51 @@ pub(super) async fn update_stream(
     name: &str,
     stream: Option<StreamViewType>,
 ) -> Result<Table, Error> {
-    let name = TableName::parse(name)?;
+    let name = self::name(name)?;
     let command = Command::UpdateStream { name: name.clone(), stream, now_ms: node.now_ms() };
     node.command(command).await?;
     find(node, &name).await
 }
 
+/// Changes what a table is besides its key and its streams.
+pub(super) async fn update_options(node: &Node, name: &str, change: OptionsChange) -> Result<Table, Error> {
+    let name = self::name(name)?;
+    node.command(Command::UpdateOptions { name: name.clone(), change, now_ms: node.now_ms() }).await?;
+    find(node, &name).await
+}
+
+/// Adds tags to a table, or removes some.
+pub(super) async fn tag(
+    node: &Node,
+    name: TableName,
+    set: BTreeMap<String, String>,
+    remove: Vec<String>,
+) -> Result<(), Error> {
+    node.command(Command::Tag { name, set, remove }).await.map(|_| ())
+}
+
 /// Deletes a table; gives it as it was last.
 pub(super) async fn delete(node: &Node, name: &str) -> Result<Table, Error> {
-    let name = TableName::parse(name)?;
+    let name = self::name(name)?;
     let table = find(node, &name).await?;
     match node.command(Command::DeleteTable { name, now_ms: node.now_ms() }).await? {
         Outcome::Table(_) | Outcome::Done | Outcome::Node(_) => Ok(table),
         Outcome::Refused(refusal) => Err(refusal.into()),
     }
+}
+
+/// The name of a table, given as such or in its ARN.
+pub(super) fn name(text: &str) -> Result<TableName, Error> {
+    Ok(TableName::parse(table_in_arn(text).unwrap_or(text))?)
+}
+
+/// A table's id as a UUID: the same on every node.
+pub(super) fn uuid(node: &Node, table: &Table) -> String {
+    let hash = xxh3_128(format!("{} {}", node.cluster_id(), table.id).as_bytes());
+    // Version 8, variant 10 (RFC 9562): the rest is ours to choose.
+    let hash = hash & !(0xF << 76) & !(0b11 << 62) | 8 << 76 | 0b10 << 62;
+    let text = format!("{hash:032x}");
+    format!("{}-{}-{}-{}-{}", &text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..])
 }
 
 /// A table that is not deleted.

@@ -1,7 +1,10 @@
 //! What can be asked of the catalog, and what it answers.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::{AccessKey, Options, OptionsChange};
 use crate::model::{
     KeySchema, StreamViewType, TableName,
     id::{GroupId, NodeId, TableId},
@@ -51,8 +54,40 @@ pub enum Command {
         stream: Option<StreamViewType>,
         /// How long records are kept, milliseconds.
         retention_ms: u64,
+        /// What else was asked for.
+        options: Options,
         /// Now, ms since 1970.
         now_ms: u64,
+    },
+    /// Changes a table's options.
+    UpdateOptions {
+        /// The table.
+        name: TableName,
+        /// What changes.
+        change: OptionsChange,
+        /// Now, ms since 1970.
+        now_ms: u64,
+    },
+    /// Adds tags to a table, and removes others.
+    Tag {
+        /// The table.
+        name: TableName,
+        /// Tags to set.
+        set: BTreeMap<String, String>,
+        /// Keys of tags to remove.
+        remove: Vec<String>,
+    },
+    /// Keeps an access key.
+    PutAccessKey {
+        /// Its id.
+        id: String,
+        /// What is kept of it.
+        key: AccessKey,
+    },
+    /// Forgets an access key.
+    DeleteAccessKey {
+        /// Its id.
+        id: String,
     },
     /// Turns a table's stream on (`Some`) or off.
     UpdateStream {
@@ -132,6 +167,14 @@ pub enum Refusal {
         /// `created`, `updated` or `deleted`.
         verb: String,
     },
+    /// The table may not be deleted.
+    #[error(
+        "Resource cannot be deleted as it is currently protected against deletion. Disable deletion protection first."
+    )]
+    TableProtected,
+    /// There is no such access key.
+    #[error("there is no access key {0}")]
+    NoAccessKey(String),
     /// A stream is on already.
     #[error("Table already has an enabled stream: TableName: {0}")]
     StreamEnabled(TableName),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Outcome, Refusal, Report, place};
+use super::{Command, Options, OptionsChange, Outcome, Refusal, Report, place};
 use crate::model::{
     HashRange, KeySchema, StreamViewType, TableName,
     id::{GroupId, NodeId, TableId},
@@ -33,6 +33,23 @@ pub struct Catalog {
     pub last_group: u64,
     /// The newest time seen in a command, ms since 1970: stream labels never repeat.
     pub last_ms: u64,
+    /// Who may use the DynamoDB endpoint, by access key id; if there are none, see `api::auth`.
+    pub access_keys: BTreeMap<String, AccessKey>,
+}
+
+/// An access key. The secret is kept as it is: signatures are checked by making them again.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessKey {
+    /// What its holder signs with.
+    pub secret: String,
+    /// When it was made, ms since 1970.
+    pub created_ms: u64,
+}
+
+impl std::fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccessKey").field("created_ms", &self.created_ms).finish_non_exhaustive()
+    }
 }
 
 /// A member of the cluster.
@@ -67,6 +84,8 @@ pub struct Table {
     pub streams: Vec<Stream>,
     /// When it was deleted, ms since 1970.
     pub deleted_ms: Option<u64>,
+    /// What else was asked for.
+    pub options: Options,
 }
 
 /// What a table is doing. Derived, never stored: there is no second source of truth.
@@ -225,8 +244,17 @@ impl Catalog {
                 (member.address, member.zone) = (address, zone);
                 Ok(Outcome::Done)
             }
-            Command::CreateTable { name, key_schema, partitions, stream, retention_ms, now_ms } => {
-                self.create_table(name, key_schema, partitions, stream, retention_ms, now_ms)
+            Command::CreateTable { name, key_schema, partitions, stream, retention_ms, options, now_ms } => {
+                self.create_table((name, key_schema), partitions, stream, (retention_ms, options), now_ms)
+            }
+            Command::UpdateOptions { name, change, now_ms } => self.update_options(&name, change, now_ms),
+            Command::Tag { name, set, remove } => self.tag(&name, set, &remove),
+            Command::PutAccessKey { id, key } => {
+                self.access_keys.insert(id, key);
+                Ok(Outcome::Done)
+            }
+            Command::DeleteAccessKey { id } => {
+                self.access_keys.remove(&id).ok_or(Refusal::NoAccessKey(id)).map(|_| Outcome::Done)
             }
             Command::UpdateStream { name, stream, now_ms } => self.update_stream(name, stream, now_ms),
             Command::DeleteTable { name, now_ms } => self.delete_table(name, now_ms),
@@ -273,13 +301,13 @@ impl Catalog {
 
     fn create_table(
         &mut self,
-        name: TableName,
-        key_schema: KeySchema,
+        (name, key_schema): (TableName, KeySchema),
         partitions: u32,
         stream: Option<StreamViewType>,
-        retention_ms: u64,
+        (retention_ms, options): (u64, Options),
         now_ms: u64,
     ) -> Result<Outcome, Refusal> {
+        options.check()?;
         if self.names.contains_key(&name) {
             return Err(Refusal::TableExists(name));
         }
@@ -315,6 +343,7 @@ impl Catalog {
             partitions: groups,
             streams: streams.into_iter().collect(),
             deleted_ms: None,
+            options,
         };
         self.tables.insert(id, table);
         self.names.insert(name, id);
@@ -331,6 +360,35 @@ impl Catalog {
             TableStatus::Updating => Err(busy("updated")),
             TableStatus::Deleting => Err(busy("deleted")),
         }
+    }
+
+    fn update_options(
+        &mut self,
+        name: &TableName,
+        change: OptionsChange,
+        now_ms: u64,
+    ) -> Result<Outcome, Refusal> {
+        let id = self.idle_table(name)?;
+        let table = self.tables.get_mut(&id).ok_or_else(|| Refusal::NoTable(name.clone()))?;
+        table.options = table.options.changed(change, now_ms)?;
+        Ok(Outcome::Table(id))
+    }
+
+    fn tag(
+        &mut self,
+        name: &TableName,
+        set: BTreeMap<String, String>,
+        remove: &[String],
+    ) -> Result<Outcome, Refusal> {
+        let missing = || Refusal::NoTable(name.clone());
+        let id = self.table(name).ok_or_else(missing)?.id;
+        let table = self.tables.get_mut(&id).ok_or_else(missing)?;
+        let mut options = table.options.clone();
+        options.tags.extend(set);
+        options.tags.retain(|key, _| !remove.contains(key));
+        options.check()?;
+        table.options = options;
+        Ok(Outcome::Table(id))
     }
 
     fn update_stream(
@@ -359,6 +417,9 @@ impl Catalog {
 
     fn delete_table(&mut self, name: TableName, now_ms: u64) -> Result<Outcome, Refusal> {
         let id = self.idle_table(&name)?;
+        if self.tables.get(&id).is_some_and(|table| table.options.deletion_protected) {
+            return Err(Refusal::TableProtected);
+        }
         let now_ms = self.fresh_ms(now_ms);
         self.names.remove(&name);
         if let Some(table) = self.tables.get_mut(&id) {

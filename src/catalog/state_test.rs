@@ -1,6 +1,7 @@
 //! Histories of the catalog.
 
 use super::*;
+use crate::catalog::{Billing, TAGS_MAX, Throughput};
 use crate::model::{AttributeName, KeyAttribute, KeyType};
 
 fn name(text: &str) -> TableName {
@@ -34,6 +35,7 @@ fn create(catalog: &mut Catalog, table: &str, partitions: u32, stream: Option<St
         partitions,
         stream,
         retention_ms: 1000,
+        options: Options::default(),
         now_ms: 100,
     })
 }
@@ -175,4 +177,59 @@ fn partitions_of_a_small_cluster_get_replicas_as_it_grows() {
     let partition = &catalog.partitions[&GroupId(1)];
     assert_eq!((partition.replicas.len(), partition.founders), (3, 1));
     assert_eq!(partition.replicas[0], NodeId(1));
+}
+
+#[test]
+fn options_and_tags_are_changed_within_their_limits() {
+    let mut catalog = founded(1);
+    assert_eq!(create(&mut catalog, "airports", 1, None), Outcome::Table(TableId(1)));
+    settle(&mut catalog, "airports");
+    let options = |catalog: &Catalog| catalog.table(&name("airports")).expect("exists").options.clone();
+    let update = |catalog: &mut Catalog, change| {
+        catalog.apply(Command::UpdateOptions { name: name("airports"), change, now_ms: 700 })
+    };
+    let booked = |read| Billing::Provisioned(Throughput { read, write: 2 });
+    let billing = |billing| OptionsChange { billing: Some(billing), ..OptionsChange::default() };
+    assert_eq!(update(&mut catalog, billing(booked(1))), Outcome::Table(TableId(1)));
+    let same = update(&mut catalog, billing(booked(1)));
+    assert!(
+        matches!(&same, Outcome::Refused(Refusal::Invalid(text)) if text.contains("will not change")),
+        "{same:?}"
+    );
+    assert_eq!(update(&mut catalog, billing(booked(3))), Outcome::Table(TableId(1)));
+    assert_eq!(options(&catalog).on_demand_ms, None);
+    update(&mut catalog, billing(Billing::OnDemand));
+    assert_eq!((options(&catalog).billing, options(&catalog).on_demand_ms), (Billing::OnDemand, Some(700)));
+    // Tags: a change that would make too many makes none.
+    let tag = |catalog: &mut Catalog, from: usize, to: usize, remove: &[&str]| {
+        let set = (from..to).map(|at| (format!("t{at}"), "v".to_owned())).collect();
+        let remove = remove.iter().map(|key| (*key).to_owned()).collect();
+        catalog.apply(Command::Tag { name: name("airports"), set, remove })
+    };
+    assert_eq!(tag(&mut catalog, 0, TAGS_MAX, &[]), Outcome::Table(TableId(1)));
+    assert!(matches!(tag(&mut catalog, TAGS_MAX, TAGS_MAX + 1, &[]), Outcome::Refused(Refusal::Invalid(_))));
+    assert_eq!(options(&catalog).tags.len(), TAGS_MAX);
+    assert_eq!(tag(&mut catalog, TAGS_MAX, TAGS_MAX + 1, &["t0", "nowhere"]), Outcome::Table(TableId(1)));
+    assert_eq!((options(&catalog).tags.len(), options(&catalog).tags.contains_key("t0")), (TAGS_MAX, false));
+    // What is protected is not deleted.
+    let protect = |yes| OptionsChange { deletion_protected: Some(yes), ..OptionsChange::default() };
+    update(&mut catalog, protect(true));
+    let delete =
+        |catalog: &mut Catalog| catalog.apply(Command::DeleteTable { name: name("airports"), now_ms: 800 });
+    assert_eq!(delete(&mut catalog), Outcome::Refused(Refusal::TableProtected));
+    update(&mut catalog, protect(false));
+    assert_eq!(delete(&mut catalog), Outcome::Table(TableId(1)));
+}
+
+#[test]
+fn access_keys_are_kept_and_forgotten_and_never_shown() {
+    let mut catalog = founded(1);
+    let key = AccessKey { secret: "sesame".to_owned(), created_ms: 5 };
+    let put = Command::PutAccessKey { id: "WT1".to_owned(), key };
+    assert!(!format!("{put:?}").contains("sesame"), "{put:?}");
+    assert_eq!(catalog.apply(put), Outcome::Done);
+    assert_eq!(catalog.access_keys["WT1"].secret, "sesame");
+    let delete = || Command::DeleteAccessKey { id: "WT1".to_owned() };
+    assert_eq!(catalog.apply(delete()), Outcome::Done);
+    assert_eq!(catalog.apply(delete()), Outcome::Refused(Refusal::NoAccessKey("WT1".to_owned())));
 }

@@ -117,6 +117,11 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Error> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?config, "starting");
     let node = start(&config).await?;
     tracing::info!(node = node.id().0, cluster = node.cluster_id(), address = node.address(), "ready");
+    if node.catalog().access_keys.is_empty() {
+        tracing::warn!(
+            "no access keys: the DynamoDB endpoint takes any signature, and only from this machine; see `watertable key`"
+        );
+    }
     let failure = tokio::select! {
         reason = node.failed() => Some(reason),
         () = signalled() => None,

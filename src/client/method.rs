@@ -48,6 +48,12 @@ methods! {
     QUERY = "Items/Query", Read;
     /// A page of a table.
     SCAN = "Items/Scan", Read;
+    /// Makes an access key.
+    CREATE_ACCESS_KEY = "AccessKeys/CreateAccessKey", Write;
+    /// All access keys.
+    LIST_ACCESS_KEYS = "AccessKeys/ListAccessKeys", Read;
+    /// Forgets an access key.
+    DELETE_ACCESS_KEY = "AccessKeys/DeleteAccessKey", Write;
     /// Creates a table.
     CREATE_TABLE = "Tables/CreateTable", Write;
     /// Describes a table.
@@ -92,6 +98,6 @@ mod tests {
             assert!(text.contains(name), "{} is not a method of the API", method.path);
             assert_eq!(method.path().as_str(), method.path);
         }
-        assert_eq!(Method::ALL.len(), 19, "one for each rpc of proto/watertable/v1");
+        assert_eq!(Method::ALL.len(), 22, "one for each rpc of proto/watertable/v1");
     }
 }

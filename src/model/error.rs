@@ -66,6 +66,11 @@ pub enum Error {
     /// A value of no type.
     #[error("Supplied AttributeValue is empty, must contain exactly one of the supported datatypes")]
     ValueEmpty,
+    /// A value of more than one type.
+    #[error(
+        "Supplied AttributeValue has more than one datatypes set, must contain exactly one of the supported datatypes"
+    )]
+    ValueAmbiguous,
     /// Bytes of an item that are no protobuf message. Ours: JSON has nothing like it.
     #[error("The item is not a well-formed protobuf message: {what}")]
     Malformed {

@@ -153,6 +153,18 @@ impl<'a> Stored<'a> {
     }
 }
 
+/// The canonical text of a number in its stored form, which is not checked; `None` if the value is of another type.
+#[inline]
+pub fn number_text(bytes: &[u8]) -> Result<Option<&[u8]>, Corrupt> {
+    let mut reader = Reader { bytes, at: 0 };
+    if reader.byte()? != tag::N {
+        return Ok(None);
+    }
+    let text = reader.slice()?;
+    reader.end()?;
+    Ok(Some(text))
+}
+
 /// `Item::size` of a stored item, in bytes as DynamoDB counts them. Errors: `Corrupt` if lengths or types are not those
 /// of an item. The insides of texts and numbers are not checked, nor is their order: that makes it more than twice as
 /// fast as `codec::item_size_encoded`.
@@ -248,6 +260,16 @@ mod tests {
             let found = Entries::of_item(tests::SAMPLE).find(name).expect("sound");
             let found = found.map(|value| codec::decode_value(value).expect("sound"));
             assert_eq!(found.as_ref(), sample.get(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn texts_of_numbers_lie_as_they_are_written() {
+        let found = |name| Entries::of_item(tests::SAMPLE).find(name).expect("sound").expect("there");
+        assert_eq!(number_text(found("b")), Ok(Some(&b"-12.5"[..])));
+        assert_eq!(number_text(found("a")), Ok(None), "a string");
+        for bytes in [&[][..], &[0x12], &[0x12, 2, b'1'], &[0x12, 1, b'1', 0]] {
+            assert!(number_text(bytes).is_err(), "{bytes:?}");
         }
     }
 

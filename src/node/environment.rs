@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     log::{Files, StdFiles},
-    rpc::{Connector, Io, TcpConnector},
+    rpc::{Connector, Io, Remote, TcpConnector},
     storage::{self, CatalogStore, Engine, Items},
 };
 
@@ -123,9 +123,9 @@ async fn listen(address: String) -> io::Result<Listening> {
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?.to_string();
     let connections = stream::unfold(listener, |listener| async move {
-        let accepted = listener.accept().await.and_then(|(stream, _)| {
+        let accepted = listener.accept().await.and_then(|(stream, remote)| {
             stream.set_nodelay(true)?;
-            Ok(Io::new(stream))
+            Ok(Io::from(stream, Remote(Some(remote))))
         });
         Some((accepted, listener))
     });

@@ -125,9 +125,12 @@ impl From<catalog::Refusal> for Error {
         use catalog::Refusal;
         match refusal {
             Refusal::TableExists(_) | Refusal::TableBusy { .. } => Self::InUse(refusal.to_string()),
-            Refusal::NoTable(_) | Refusal::NoNode(_) => Self::NotFound(refusal.to_string()),
+            Refusal::NoTable(_) | Refusal::NoNode(_) | Refusal::NoAccessKey(_) => {
+                Self::NotFound(refusal.to_string())
+            }
             Refusal::StreamEnabled(_)
             | Refusal::StreamDisabled(_)
+            | Refusal::TableProtected
             | Refusal::Invalid(_)
             | Refusal::Founded => Self::Invalid(refusal.to_string()),
         }

@@ -115,6 +115,11 @@ impl Node {
         self.shared.environment.now_ms()
     }
 
+    /// A random number.
+    pub fn random(&self) -> u64 {
+        (self.shared.environment.random)()
+    }
+
     /// How many partitions a table gets when its creator does not say.
     pub fn partitions_default(&self) -> u32 {
         self.shared.partitions_default

@@ -7,7 +7,7 @@ use super::Error;
 use crate::{
     catalog::{Command, Outcome},
     expression::ast::Projection,
-    model::id::GroupId,
+    model::{StreamViewType, id::GroupId},
     partition::{Answer, Found, KeyRange, Limits, Page, Select, Write},
     stream::{Cursor, Start},
 };
@@ -40,6 +40,8 @@ pub(super) enum Operation {
     Locate { stream_ms: u64, start: Start },
     /// Records of a shard; done by the leader if `consistent`, else by any replica.
     Records(RecordsRequest),
+    /// How many items there are, and their bytes; done by any replica.
+    Count,
     /// A command for the catalog; done by its leader.
     Command(Command),
     /// How far the catalog is applied, everything acknowledged included; done by its leader.
@@ -92,6 +94,8 @@ pub(super) struct LoggedChange {
 pub struct RecordsPage {
     /// The records.
     pub records: Vec<crate::stream::Record>,
+    /// What they show.
+    pub view_type: StreamViewType,
     /// Where to go on; `None`: the shard is closed and this was the last of it.
     pub next: Option<Cursor>,
 }
@@ -104,6 +108,8 @@ pub(super) enum Done {
     Page(Page),
     Locate(Cursor),
     Records(Changes),
+    /// Items, bytes.
+    Count(u64, u64),
     /// With the index of the command's entry.
     Command(Outcome, u64),
     CatalogIndex(u64),

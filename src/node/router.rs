@@ -120,6 +120,19 @@ impl Node {
         }
     }
 
+    /// How many items a table has, and their bytes as DynamoDB counts them, lately.
+    pub async fn count(&self, table: &Table) -> Result<(u64, u64), Error> {
+        let counts = table.partitions.iter().map(|group| self.operate_on_any(*group, Operation::Count));
+        let (mut items, mut bytes) = (0, 0);
+        for count in futures::future::join_all(counts).await {
+            match count? {
+                Done::Count(more, larger) => (items, bytes) = (items + more, bytes + larger),
+                _ => return Err(Error::Internal),
+            }
+        }
+        Ok((items, bytes))
+    }
+
     /// A command for the catalog.
     pub async fn command(&self, command: Command) -> Result<Outcome, Error> {
         // Commands say what they are made of, and those that change something twice are refused the second time.
@@ -223,6 +236,7 @@ impl Node {
             | Operation::Get { .. }
             | Operation::Read(_)
             | Operation::Locate { .. }
+            | Operation::Count
             | Operation::Records(_) => Err(Error::Internal),
         }
     }
@@ -363,6 +377,11 @@ impl Node {
             Operation::Records(request) => {
                 self.confirm(&replica, request.consistent).await?;
                 self.records_here(&replica, request).await.map(Done::Records)
+            }
+            Operation::Count => {
+                self.confirm(&replica, false).await?;
+                let published = replica.published.borrow();
+                Ok(Done::Count(published.items, published.bytes))
             }
             Operation::Command(_) | Operation::CatalogIndex => Err(Error::Internal),
         }

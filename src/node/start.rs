@@ -338,7 +338,10 @@ impl Starting {
         let severing = tasks.clone();
         let connections = connections.map(move |connection| {
             let stop = Box::pin(severing.stopping());
-            connection.map(|io| Io::new(Severable { io, stop }))
+            connection.map(|io| {
+                let remote = io.remote();
+                Io::from(Severable { io, stop }, remote)
+            })
         });
         let failing = tasks.clone();
         tasks.spawn("server", async move {

@@ -201,7 +201,7 @@ impl Node {
             page.changes.into_iter().map(|change| project(&projection, change)).collect();
         let records = records.map_err(|error| Error::internal("a logged change does not decode", &error))?;
         self.shared.metrics.records(&records);
-        Ok(RecordsPage { records, next: page.next })
+        Ok(RecordsPage { records, view_type: projection.view_type, next: page.next })
     }
 
     async fn records_to_the_end(&self, request: RecordsRequest) -> Result<Changes, Error> {

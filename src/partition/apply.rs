@@ -20,6 +20,10 @@ pub struct State {
     pub trimmed: Option<u64>,
     /// The newest time stamp applied, ms since 1970.
     pub now_ms: u64,
+    /// How many items there are.
+    pub items: u64,
+    /// Their sizes in bytes, as DynamoDB counts them.
+    pub bytes: u64,
 }
 
 /// One stream in one partition's log.
@@ -91,6 +95,9 @@ impl State {
             Body::Changes(changes) => {
                 for change in changes {
                     let change = change?;
+                    self.items -= u64::from(change.version_before.is_some());
+                    self.items += u64::from(change.stored.is_some());
+                    self.bytes = self.bytes.strict_add_signed(change.growth.into());
                     writes.push((change.key, change.stored));
                 }
                 Ok(Applied::Items)

@@ -17,6 +17,7 @@
 //! | 1 | flags | 1: existed before, 2: old image follows, 4: exists after |
 //! | 2 | key length | |
 //! | n | key | the stored key |
+//! | 4 | growth | signed: bytes the item is larger than before, as DynamoDB counts them |
 //! | 8 | version before | if it existed |
 //! | 4 + n | old image | if flag 2: encoded item |
 //! | 4 + n | stored item | if flag 4: version (8 bytes), then encoded item; put into the item store as it is |
@@ -39,6 +40,8 @@ const EXISTS: u8 = 4;
 pub struct Change {
     /// The stored key.
     pub key: Bytes,
+    /// How many bytes larger the item is than before, as DynamoDB counts them; what is absent has none.
+    pub growth: i32,
     /// The version of the item before; absent if there was none.
     pub version_before: Option<u64>,
     /// The encoded item before, if the stream wants it.
@@ -56,7 +59,7 @@ impl Change {
     /// Bytes this change takes in an entry.
     pub fn encoded_len(&self) -> usize {
         let image = |image: &Option<Bytes>| image.as_ref().map_or(0, |bytes| 4 + bytes.len());
-        3 + self.key.len() + self.version_before.map_or(0, |_| 8) + image(&self.old) + image(&self.stored)
+        7 + self.key.len() + self.version_before.map_or(0, |_| 8) + image(&self.old) + image(&self.stored)
     }
 }
 
@@ -126,6 +129,7 @@ impl Encoder {
         let len = u16::try_from(change.key.len()).expect("key lengths are limited by model::limits");
         self.bytes.put_u16_le(len);
         self.bytes.put_slice(&change.key);
+        self.bytes.put_i32_le(change.growth);
         if let Some(version) = change.version_before {
             self.bytes.put_u64_le(version);
         }
@@ -232,13 +236,14 @@ impl Changes {
         }
         let key_len = self.rest.try_get_u16_le().ok()?;
         let key = self.take(usize::from(key_len))?;
+        let growth = self.rest.try_get_i32_le().ok()?;
         let version_before = if flags & EXISTED != 0 { Some(self.rest.try_get_u64_le().ok()?) } else { None };
         let old = if flags & OLD != 0 { Some(self.image()?) } else { None };
         let stored = if flags & EXISTS != 0 { Some(self.image()?) } else { None };
         if stored.as_ref().is_some_and(|stored| stored.len() < 8) {
             return None;
         }
-        Some(Change { key, version_before, old, stored })
+        Some(Change { key, growth, version_before, old, stored })
     }
 
     fn image(&mut self) -> Option<Bytes> {
@@ -262,9 +267,9 @@ mod tests {
     }
 
     prop_compose! {
-        fn change()(key in proptest::collection::vec(any::<u8>(), 0..30), version_before: Option<u64>,
+        fn change()(key in proptest::collection::vec(any::<u8>(), 0..30), growth: i32, version_before: Option<u64>,
                     old in image(), stored in image()) -> Change {
-            Change { key: key.into(), version_before, old, stored }
+            Change { key: key.into(), growth, version_before, old, stored }
         }
     }
 

@@ -94,8 +94,11 @@ fn decide(current: Option<&Current>, write: &Write, wants_old: bool) -> Result<E
         return Ok(Evaluated::Unchanged { answer });
     }
     let version_before = current.map(|current| current.version);
+    let size = |item: Option<&Bytes>| item.map_or(Ok(0), |item| lookup::item_size(item));
+    let growth = size(new.as_ref())? as i64 - size(old)? as i64;
     let change = Change {
         key: write.key.clone(),
+        growth: i32::try_from(growth).expect("item sizes are limited by model::limits"),
         version_before,
         old: old.filter(|_| wants_old).cloned(),
         stored: new.map(|item| stored(version_before.unwrap_or(0) + 1, &item)),

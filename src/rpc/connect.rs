@@ -2,6 +2,7 @@
 
 use std::{
     fmt, io,
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -18,7 +19,21 @@ use tonic::transport::{Channel, Endpoint, Uri, server::Connected};
 use tower::service_fn;
 
 /// A connection, whatever it runs over.
-pub struct Io(Pin<Box<dyn ReadWrite>>);
+pub struct Io {
+    stream: Pin<Box<dyn ReadWrite>>,
+    remote: Remote,
+}
+
+/// The other end of a connection, if it has an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remote(pub Option<SocketAddr>);
+
+impl Remote {
+    /// Whether the other end is on the same machine.
+    pub fn is_local(&self) -> bool {
+        self.0.is_some_and(|address| address.ip().to_canonical().is_loopback())
+    }
+}
 
 trait ReadWrite: AsyncRead + AsyncWrite + Send {}
 
@@ -27,7 +42,17 @@ impl<T: AsyncRead + AsyncWrite + Send> ReadWrite for T {}
 impl Io {
     /// Wraps a connection.
     pub fn new(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
-        Self(Box::pin(stream))
+        Self { stream: Box::pin(stream), remote: Remote(None) }
+    }
+
+    /// Wraps a connection from an address.
+    pub fn from(stream: impl AsyncRead + AsyncWrite + Send + 'static, remote: Remote) -> Self {
+        Self { stream: Box::pin(stream), remote }
+    }
+
+    /// The other end.
+    pub fn remote(&self) -> Remote {
+        self.remote
     }
 }
 
@@ -43,21 +68,21 @@ impl AsyncRead for Io {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.0.as_mut().poll_read(cx, buffer)
+        self.stream.as_mut().poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Io {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.0.as_mut().poll_write(cx, bytes)
+        self.stream.as_mut().poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.as_mut().poll_flush(cx)
+        self.stream.as_mut().poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.as_mut().poll_shutdown(cx)
+        self.stream.as_mut().poll_shutdown(cx)
     }
 
     fn poll_write_vectored(
@@ -65,18 +90,20 @@ impl AsyncWrite for Io {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.0.as_mut().poll_write_vectored(cx, bytes)
+        self.stream.as_mut().poll_write_vectored(cx, bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.stream.is_write_vectored()
     }
 }
 
 impl Connected for Io {
-    type ConnectInfo = ();
+    type ConnectInfo = Remote;
 
-    fn connect_info(&self) -> Self::ConnectInfo {}
+    fn connect_info(&self) -> Self::ConnectInfo {
+        self.remote
+    }
 }
 
 /// Opens connections to other nodes.

@@ -4,7 +4,9 @@ use std::fmt;
 
 use crate::model::TableName;
 
-/// The region and account in every ARN: client libraries insist on a real region and twelve digits.
+/// The region in every ARN and record: client libraries insist on a real one.
+pub const REGION: &str = "us-east-1";
+/// The region and account in every ARN: client libraries insist on twelve digits.
 const ACCOUNT: &str = "arn:aws:dynamodb:us-east-1:000000000000";
 
 /// `arn:aws:dynamodb:REGION:ACCOUNT:table/TABLE/stream/LABEL`.
@@ -34,6 +36,11 @@ impl fmt::Display for StreamArn {
 /// The ARN of a table.
 pub fn table_arn(table: &TableName) -> String {
     format!("{ACCOUNT}:table/{table}")
+}
+
+/// The name in the ARN of a table, not looked at; `None` if it is none of ours.
+pub fn table_in_arn(text: &str) -> Option<&str> {
+    text.strip_prefix(ACCOUNT)?.strip_prefix(":table/")
 }
 
 /// A time as a stream label: ISO 8601, UTC, milliseconds, no zone suffix.

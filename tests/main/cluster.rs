@@ -258,9 +258,36 @@ impl Node {
 
     /// A page over plain HTTP.
     pub fn http(&self, path: &str) -> String {
+        self.request(&format!("GET {path} HTTP/1.1"), "", "")
+    }
+
+    /// An operation of the DynamoDB protocol; gives the status and the body. Any signature does: there are no keys.
+    pub fn dynamodb(&self, operation: &str, body: &str) -> (u16, serde_json::Value) {
+        let service = match operation {
+            "DescribeStream" | "GetRecords" | "GetShardIterator" | "ListStreams" => {
+                "DynamoDBStreams_20120810"
+            }
+            _ => "DynamoDB_20120810",
+        };
+        let headers = format!(
+            "Content-Type: application/x-amz-json-1.0\r\nX-Amz-Target: {service}.{operation}\r\n\
+             X-Amz-Date: 20260101T000000Z\r\nAuthorization: AWS4-HMAC-SHA256 \
+             Credential=a/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=00\r\n"
+        );
+        let answer = self.request("POST / HTTP/1.1", &headers, body);
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer of HTTP");
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+        (status, serde_json::from_str(body).unwrap_or_default())
+    }
+
+    fn request(&self, line: &str, headers: &str, body: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).expect("the node listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
+        let request = format!(
+            "{line}\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+            self.address,
+            body.len()
+        );
         stream.write_all(request.as_bytes()).expect("a request");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
