@@ -100,12 +100,7 @@ pub(super) fn verify<'k>(
         let message = "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.";
         return Err(Fault::Invalid(message.to_owned()));
     }
-    if claim.algorithm != ALGORITHM {
-        // The space at the end of this and of other messages is AWS's: it lists faults this way.
-        let message =
-            format!("Unsupported AWS 'algorithm': '{}' (only {ALGORITHM} for now). ", claim.algorithm);
-        return Err(Fault::Incomplete(message));
-    }
+    claim.check_algorithm()?;
     let scope = Scope::parse(&claim.credential)?;
     scope.check(&date)?;
     let secret = secret_of(scope.key_id).ok_or(Fault::UnknownKey)?;
@@ -118,10 +113,10 @@ pub(super) fn verify<'k>(
     Ok(scope.key_id.to_owned())
 }
 
-/// Accepts a request that carries a signature with all its parts, whatever they say: for a node without access keys,
+/// Accepts a request that carries a signature with all its parts, whatever they say but for the algorithm: for a node without access keys,
 /// whose clients are made to sign by their libraries.
 pub(super) fn accept_any(request: &Request<'_>) -> Result<(), Fault> {
-    Claim::find(request, &parameters(request.query)).map(drop)
+    Claim::find(request, &parameters(request.query))?.check_algorithm()
 }
 
 /// The key that signs the requests of one day, in one region, for one service. `date` is `yyyymmdd`.
@@ -277,6 +272,16 @@ impl Claim {
             return Err(fault("must be less than a week (in seconds) that is 604800"));
         }
         Ok(secs)
+    }
+
+    fn check_algorithm(&self) -> Result<(), Fault> {
+        if self.algorithm == ALGORITHM {
+            return Ok(());
+        }
+        // The space at the end of this and of other messages is AWS's: it lists faults this way.
+        let message =
+            format!("Unsupported AWS 'algorithm': '{}' (only {ALGORITHM} for now). ", self.algorithm);
+        Err(Fault::Incomplete(message))
     }
 
     /// The names of the signed headers in canonical form: in lower case, sorted, each once.

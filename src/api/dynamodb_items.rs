@@ -135,15 +135,6 @@ fn encoded(item: &Item) -> Bytes {
     bytes.into()
 }
 
-fn refuse_index<S: Shape<Value = Text>>(index: &Option<Shaped<S>>) -> Result<(), Error> {
-    match index {
-        Some(index) => {
-            Err(Error::Invalid(format!("The table does not have the specified index: {}", index.0.0)))
-        }
-        None => Ok(()),
-    }
-}
-
 // ---- what goes out
 
 fn consumed_out(consumed: &Consumed, object: &mut Object<'_>) {
@@ -398,6 +389,7 @@ macro_rules! page_ask {
                 ..Parameters::default()
             }
             .given(),
+            index: owned($request.index),
             limit: small(&$request.limit),
             start: $request.start.map(|start| start.0).transpose()?,
             consistent: flag($request.consistent),
@@ -424,14 +416,12 @@ fn page_out(page: &query::Answer, counts_only: bool) -> Answer {
 pub(super) async fn query(node: &Node, request: Query) -> Answer {
     let table = given(request.table_name).0.0;
     let forward = request.forward.is_none_or(|forward| forward.0);
-    let index = request.index;
     let ask = page_ask!(
         request,
         key_condition: text(request.key_condition),
         key_conditions: by_attribute(request.key_conditions, filter)?,
         query_filter: by_attribute(request.query_filter, filter)?
     );
-    refuse_index(&index)?;
     let counts_only = ask.showing == Showing::Count;
     page_out(&query::query(node, &table, forward, ask).await?, counts_only)
 }
@@ -439,9 +429,7 @@ pub(super) async fn query(node: &Node, request: Query) -> Answer {
 pub(super) async fn scan(node: &Node, request: Scan) -> Answer {
     let table = given(request.table_name).0.0;
     let segment = (small(&request.segment), small(&request.segments));
-    let index = request.index;
     let ask = page_ask!(request, scan_filter: by_attribute(request.scan_filter, filter)?);
-    refuse_index(&index)?;
     let counts_only = ask.showing == Showing::Count;
     page_out(&query::scan(node, &table, segment, ask).await?, counts_only)
 }

@@ -271,13 +271,19 @@ fn status_name(status: TableStatus) -> &'static str {
     }
 }
 
-fn options_out(object: &mut Object<'_>, options: &Options) -> Result<(), Corrupt> {
+fn options_out(object: &mut Object<'_>, options: &Options, now_ms: u64) -> Result<(), Corrupt> {
     let booked = match options.billing {
         Billing::OnDemand => Throughput::default(),
         Billing::Provisioned(throughput) => throughput,
     };
     object.object("ProvisionedThroughput", |object| {
-        object.unsigned("NumberOfDecreasesToday", 0);
+        let times =
+            [("LastIncreaseDateTime", options.increased_ms), ("LastDecreaseDateTime", options.decreased_ms)];
+        times
+            .into_iter()
+            .filter_map(|(name, ms)| Some((name, ms?)))
+            .for_each(|(name, ms)| object.time(name, ms));
+        object.unsigned("NumberOfDecreasesToday", options.decreases_on(now_ms));
         units_out(object, booked, ["ReadCapacityUnits", "WriteCapacityUnits"]);
         Ok(())
     })?;
@@ -351,7 +357,7 @@ async fn table_out(node: &Node, name: &'static str, table: &Table) -> Answer {
             object.unsigned("ItemCount", items);
             object.text("TableArn", &table_arn(&table.name));
             object.text("TableId", &tables::uuid(node, table));
-            options_out(object, &table.options)?;
+            options_out(object, &table.options, node.now_ms())?;
             stream_out(object, table)
         })
     })
@@ -378,12 +384,12 @@ pub(super) async fn create(node: &Node, request: CreateTable) -> Answer {
         retention_ms: 0,
         options: Options {
             billing,
-            on_demand_ms: None,
             class: class(word(&request.class)),
             deletion_protected: request.deletion_protected.is_some_and(|flag| flag.0),
             on_demand_throughput: request.on_demand_throughput.map(maximum),
             warm_throughput: request.warm_throughput.as_ref().map(warm).transpose()?,
             tags: request.tags.map(tags).transpose()?.unwrap_or_default(),
+            ..Options::default()
         },
     };
     let table = tables::create(node, new).await?;
@@ -392,6 +398,7 @@ pub(super) async fn create(node: &Node, request: CreateTable) -> Answer {
 
 pub(super) async fn update(node: &Node, request: UpdateTable) -> Answer {
     let name = given(request.table_name).0.0;
+    tables::name(&name)?;
     refuse("GlobalSecondaryIndexes", is_given(&request.global_indexes))?;
     refuse("VectorIndexes", is_given(&request.vector_indexes))?;
     let global = is_given(&request.replicas) || is_given(&request.witnesses);

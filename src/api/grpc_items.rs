@@ -218,6 +218,7 @@ macro_rules! page_ask {
                 ..Parameters::default()
             }
             .given(),
+            index: None,
             limit: $request.limit,
             start: start_in($request.exclusive_start_key)?,
             consistent: $request.consistent_read,

@@ -26,7 +26,7 @@ use crate::{model::limits::REQUEST_BYTES_MAX, node::Node, rpc::Remote};
 
 /// What the service calls its JSON.
 const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
-/// Bytes of all headers at most.
+/// Bytes of all headers, and of the request line, at most.
 const HEADERS_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of a body that is refused for its size and yet read.
 const REFUSED_BYTES_MAX: usize = 8 * REQUEST_BYTES_MAX;
@@ -59,7 +59,9 @@ fn plain(status: StatusCode, text: impl Into<Body>) -> Response<Body> {
 
 async fn root(State(node): State<Node>, request: Request) -> Response<Body> {
     let is_from_page = request.headers().contains_key(header::ORIGIN);
+    let is_long = request.uri().query().is_some_and(|query| query.len() > HEADERS_BYTES_MAX);
     let mut response = match *request.method() {
+        _ if is_long => plain(StatusCode::BAD_REQUEST, "The request line is too large\n"),
         Method::POST => post(&node, request).await,
         Method::GET | Method::HEAD => {
             let host = host(&request);
@@ -205,7 +207,8 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<(Bytes, Bytes), Fault> 
     if header_bytes > HEADERS_BYTES_MAX {
         return Err(Fault::HeadersTooLarge);
     }
-    let unpacked = match headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
+    let encoding = headers.get(header::CONTENT_ENCODING).map(|name| name.as_bytes().to_ascii_lowercase());
+    let unpacked = match encoding.as_deref() {
         None | Some(b"identity" | b"") => received.clone(),
         Some(b"gzip" | b"x-gzip") => unpack(MultiGzDecoder::new(&*received))?,
         Some(b"deflate") => unpack(ZlibDecoder::new(&*received))?,

@@ -66,6 +66,11 @@ pub(super) fn parse(given: Option<Box<Parameters>>, node: &Node) -> Result<Parse
 }
 
 impl Parsed {
+    /// Whether a key condition was given, in either way.
+    pub fn has_key_condition(&self) -> bool {
+        self.key_condition.is_some() || self.key_conditions.is_some()
+    }
+
     /// What they mean for a table with this key. Errors: `Invalid`.
     pub fn of(self, schema: &KeySchema) -> Result<Meaning, Error> {
         let mut meaning = self.meaning;

@@ -38,6 +38,7 @@ pub(super) enum Showing {
 #[derive(Debug, Default)]
 pub(super) struct PageAsk {
     pub parameters: Option<Box<Parameters>>,
+    pub index: Option<String>,
     pub limit: Option<u32>,
     pub start: Option<Item>,
     pub consistent: bool,
@@ -63,13 +64,15 @@ fn invalid(message: impl Into<String>) -> Error {
 pub(super) async fn query(node: &Node, table: &str, forward: bool, ask: PageAsk) -> Result<Answer, Error> {
     let limits = limits(ask.limit)?;
     let parsed = parameters::parse(ask.parameters, node)?;
-    let target = Target::find(node, table).await?;
-    let mut meaning = parsed.of(target.schema())?;
-    let condition = meaning.key_condition.take().ok_or_else(|| {
-        invalid(
+    if !parsed.has_key_condition() {
+        return Err(invalid(
             "Either the KeyConditions or KeyConditionExpression parameter must be specified in the request.",
-        )
-    })?;
+        ));
+    }
+    let target = Target::find(node, table).await?;
+    refuse_index(ask.index.as_deref())?;
+    let mut meaning = parsed.of(target.schema())?;
+    let condition = meaning.key_condition.take().ok_or(Error::Internal)?;
     if let Some(filter) = &meaning.filter {
         filter.check_filter(target.schema())?;
     }
@@ -100,6 +103,7 @@ pub(super) async fn scan(
     let segment = segment_of(segment)?;
     let parsed = parameters::parse(ask.parameters, node)?;
     let target = Target::find(node, table).await?;
+    refuse_index(ask.index.as_deref())?;
     let select = select(parsed.of(target.schema())?, ask.showing)?;
     let mut parts = parts(&target, segment);
     if let Some(start) = &ask.start {
@@ -184,6 +188,14 @@ async fn read_parts(
         width = if little { (2 * width).min(READS_MAX) } else { 1 };
     }
     Ok(page)
+}
+
+/// There are no indexes.
+fn refuse_index(index: Option<&str>) -> Result<(), Error> {
+    match index {
+        Some(index) => Err(invalid(format!("The table does not have the specified index: {index}"))),
+        None => Ok(()),
+    }
 }
 
 fn limits(limit: Option<u32>) -> Result<Limits, Error> {

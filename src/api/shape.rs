@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use super::json::{Attributes, Boolean, FromJson, Integer, List, Long, Map, Text, Timestamp, Value};
 use super::json_kind::Place;
 
-/// Violations that are told; how many there are is always told.
+/// Violations that are looked for.
 const TOLD_MAX: usize = 10;
 
 /// What a shape demands.
@@ -182,14 +182,12 @@ impl Display for At<'_> {
 /// The violations of a request.
 #[derive(Default)]
 pub(super) struct Violations {
-    count: usize,
     told: Vec<String>,
 }
 
 impl Violations {
     /// Adds one.
     pub fn add(&mut self, value: Option<&str>, at: &At<'_>, demand: impl Display) {
-        self.count += 1;
         if self.told.len() < TOLD_MAX {
             let value = value.map_or_else(|| "null".to_owned(), |value| format!("'{value}'"));
             self.told
@@ -199,9 +197,9 @@ impl Violations {
 
     /// All of them in one message, if there are any.
     pub fn message(&self) -> Option<String> {
-        let errors = if self.count == 1 { "error" } else { "errors" };
-        let told = self.told.join("; ");
-        (self.count > 0).then(|| format!("{} validation {errors} detected: {told}", self.count))
+        let count = self.told.len();
+        let errors = if count == 1 { "error" } else { "errors" };
+        (count > 0).then(|| format!("{count} validation {errors} detected: {}", self.told.join("; ")))
     }
 }
 

@@ -87,7 +87,8 @@ pub(super) async fn iterator(
         None => Position::TrimHorizon,
         Some(cursor) => Position::At(cursor),
     };
-    Ok(Token { stream, shard, position, issued_ms: node.now_ms() }.seal(&node.catalog().secret))
+    let token = Token { stream, shard, position, issued_ms: node.now_ms(), nonce: node.random() };
+    Ok(token.seal(&node.catalog().secret))
 }
 
 fn shard_id(text: &str) -> Result<ShardId, Error> {
@@ -143,7 +144,8 @@ pub(super) async fn records(
     };
     let page = node.records(&token.stream, token.shard, cursor, limit, 0).await?;
     let next = page.next.map(|cursor| {
-        Token { position: Position::At(cursor), issued_ms: node.now_ms(), ..token }.seal(&secret)
+        let position = Position::At(cursor);
+        Token { position, issued_ms: node.now_ms(), nonce: node.random(), ..token }.seal(&secret)
     });
     Ok((page, next))
 }

@@ -18,6 +18,12 @@ pub struct Options {
     pub billing: Billing,
     /// When it was last made on-demand, ms since 1970; absent if it never was asked to be.
     pub on_demand_ms: Option<u64>,
+    /// When throughput was last raised, ms since 1970.
+    pub increased_ms: Option<u64>,
+    /// When it was last lowered, ms since 1970.
+    pub decreased_ms: Option<u64>,
+    /// How often it was lowered on the day (UTC) of `decreased_ms`.
+    pub decreases: u64,
     /// Its class, if one was chosen.
     pub class: Option<TableClass>,
     /// Whether it cannot be deleted.
@@ -98,6 +104,15 @@ impl Options {
                     is.read, asked.read, is.write, asked.write
                 )));
             }
+            if let (Billing::Provisioned(is), Billing::Provisioned(asked)) = (self.billing, billing) {
+                if asked.read > is.read || asked.write > is.write {
+                    changed.increased_ms = Some(now_ms);
+                }
+                if asked.read < is.read || asked.write < is.write {
+                    changed.decreases = self.decreases_on(now_ms) + 1;
+                    changed.decreased_ms = Some(now_ms);
+                }
+            }
             if billing == Billing::OnDemand && self.billing != Billing::OnDemand {
                 changed.on_demand_ms = Some(now_ms);
             }
@@ -108,6 +123,13 @@ impl Options {
         changed.on_demand_throughput = change.on_demand_throughput.or(changed.on_demand_throughput);
         changed.warm_throughput = change.warm_throughput.or(changed.warm_throughput);
         Ok(changed)
+    }
+
+    /// How often throughput was lowered on the day (UTC) of a time, ms since 1970.
+    pub fn decreases_on(&self, now_ms: u64) -> u64 {
+        const DAY_MS: u64 = 86_400_000;
+        let is_today = self.decreased_ms.is_some_and(|ms| ms / DAY_MS == now_ms / DAY_MS);
+        if is_today { self.decreases } else { 0 }
     }
 
     /// Checks the number of tags.

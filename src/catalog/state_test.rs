@@ -233,3 +233,21 @@ fn access_keys_are_kept_and_forgotten_and_never_shown() {
     assert_eq!(catalog.apply(delete()), Outcome::Done);
     assert_eq!(catalog.apply(delete()), Outcome::Refused(Refusal::NoAccessKey("WT1".to_owned())));
 }
+
+#[test]
+fn changes_of_throughput_are_remembered() {
+    const DAY_MS: u64 = 86_400_000;
+    let mut options = Options::default();
+    let mut book = |read, write, now_ms| {
+        let billing = Some(Billing::Provisioned(Throughput { read, write }));
+        let change = OptionsChange { billing, ..OptionsChange::default() };
+        options = options.changed(change, now_ms).expect("it is another throughput");
+        (options.increased_ms, options.decreased_ms, options.decreases_on(now_ms))
+    };
+    assert_eq!(book(5, 5, 1), (None, None, 0));
+    assert_eq!(book(6, 5, 2), (Some(2), None, 0));
+    assert_eq!(book(7, 4, 3), (Some(3), Some(3), 1));
+    assert_eq!(book(1, 1, 4), (Some(3), Some(4), 2));
+    assert_eq!(book(1, 2, DAY_MS), (Some(DAY_MS), Some(4), 0));
+    assert_eq!(book(1, 1, DAY_MS + 1), (Some(DAY_MS), Some(DAY_MS + 1), 1));
+}

@@ -108,22 +108,18 @@ impl Node {
         };
         let mut page = Changes { changes: Vec::new(), next: None };
         let mut bytes = 0;
-        while cursor.index <= last && page.changes.len() < request.records_max && bytes < request.bytes_max {
+        'page: while cursor.index <= last && page.changes.len() < request.records_max {
             let entries = self.read_log(group, cursor.index, last + 1).await?;
             if entries.is_empty() {
                 break;
             }
             for (at, payload) in entries {
-                let room =
-                    (request.records_max - page.changes.len(), request.bytes_max.saturating_sub(bytes));
+                let room = (request.records_max, request.bytes_max.saturating_sub(bytes));
                 let (taken, next) = take(at.index, cursor.ordinal, payload, room, &mut page.changes)?;
                 bytes += taken;
                 cursor = next;
-                if cursor.index == at.index
-                    || page.changes.len() >= request.records_max
-                    || bytes >= request.bytes_max
-                {
-                    break;
+                if cursor.index == at.index {
+                    break 'page; // there was no room for all of it
                 }
             }
         }
@@ -161,7 +157,8 @@ fn readable(state: &Published, shard: &ShardState) -> (u64, u64) {
     (first, shard.closed.map_or(applied, |closed| applied.min(closed - 1)))
 }
 
-/// Takes the changes of one entry from `ordinal` on, as far as there is room; gives their bytes, and where to go on.
+/// Takes the changes of one entry from `ordinal` on, as far as there is room, but always the first of a page; gives their
+/// bytes, and where to go on.
 fn take(
     index: u64,
     ordinal: u32,
@@ -176,17 +173,17 @@ fn take(
     let corrupt = |error: crate::model::Corrupt| Error::internal("an entry does not decode", &error);
     let Entry { now_ms, body, .. } = Entry::decode(payload).map_err(corrupt)?;
     let Body::Changes(changes) = body else { return Ok((0, behind)) };
-    let (mut bytes, mut taken) = (0, 0);
+    let mut bytes = 0;
     for (place, change) in (0..).zip(changes) {
         if place < ordinal {
             continue;
         }
-        if taken == records_max || bytes >= bytes_max {
+        let change = change.map_err(corrupt)?;
+        let fits = into.len() < records_max && bytes + change.encoded_len() <= bytes_max;
+        if !fits && !into.is_empty() {
             return Ok((bytes, Cursor { index, ordinal: place }));
         }
-        let change = change.map_err(corrupt)?;
         bytes += change.encoded_len();
-        taken += 1;
         into.push(LoggedChange {
             index,
             ordinal: place,

@@ -71,6 +71,8 @@ pub struct Token {
     pub position: Position,
     /// When it was given out, ms since 1970.
     pub issued_ms: u64,
+    /// Random: no two tokens are the same text.
+    pub nonce: u64,
 }
 
 /// Where a token goes on.
@@ -88,6 +90,7 @@ struct Body {
     group: u64,
     position: Position,
     issued_ms: u64,
+    nonce: u64,
 }
 
 const SIGNATURE: usize = 16;
@@ -100,6 +103,7 @@ impl Token {
             group: self.shard.group.0,
             position: self.position,
             issued_ms: self.issued_ms,
+            nonce: self.nonce,
         };
         let mut bytes = postcard::to_allocvec(&body).expect("plain numbers serialize");
         let arn = self.stream.to_string();
@@ -125,6 +129,7 @@ impl Token {
             shard: ShardId { created_ms: body.created_ms, group: body.group.into() },
             position: body.position,
             issued_ms: body.issued_ms,
+            nonce: body.nonce,
         })
     }
 }
@@ -151,6 +156,7 @@ mod tests {
             shard: ShardId { created_ms: 1_431_379_293_291, group: GroupId(9) },
             position: Position::At(Cursor { index: 12, ordinal: 3 }),
             issued_ms: 1000,
+            nonce: 7,
         }
     }
 
