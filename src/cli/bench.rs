@@ -1,5 +1,6 @@
 //! `bench`: measuring a running cluster. What is asked, in which order things happen; the parts are in
-//! `bench_requests` (what is sent), `bench_clients` (how), `bench_streams` (reading) and `bench_report` (the result).
+//! `bench_requests` (what is sent), `bench_clients` (how), `bench_dynamodb` (the same by the DynamoDB protocol),
+//! `bench_streams` (reading) and `bench_report` (the result).
 
 use std::time::Duration;
 
@@ -7,13 +8,18 @@ use futures::FutureExt;
 use tokio::time::Instant;
 
 use super::bench_clients::{self, Plan, Work};
+use super::bench_dynamodb::{self, Dialer};
 use super::bench_report::{Measured, Moment, Report};
-use super::bench_requests::{Keys, Template};
+use super::bench_requests::{Keys, Operation, QUERY_ITEMS, Subject, Template};
 use super::output::progress;
 use super::table::{PATIENCE, parse_view};
 use super::{Error, Global, bench_streams, key, time};
 use crate::client::{Client, NewTable, Options, StreamViewType, Table};
+use crate::model::limits::PAGE_BYTES_MAX;
 use crate::model::{KeySchema, KeyType, TableName};
+
+/// Bytes of an item besides its value, by DynamoDB's rules: two keys and three names, with room to spare.
+const ITEM_OVERHEAD_BYTES: usize = 100;
 
 /// The commands.
 #[derive(Debug, clap::Subcommand)]
@@ -27,13 +33,17 @@ pub(super) enum Command {
     /// Updates one attribute of items of random keys, after filling the table.
     #[command(after_help = "Example:\n  watertable bench update --rate 2000")]
     Update(Arguments),
+    /// Reads the 100 items of random partition keys, after filling a table with a sort key.
+    #[command(after_help = "Example:\n  watertable bench query --clients 16 --protocol dynamodb")]
+    Query(Arguments),
     /// Reads and puts items of random keys, after filling the table.
     #[command(after_help = "Example:\n  watertable bench mixed --reads 90")]
     Mixed(Arguments),
     /// Puts items in batches.
     #[command(after_help = "Example:\n  watertable bench batch --batch 25 --clients 16")]
     Batch(Arguments),
-    /// Reads a whole stream, by Subscribe and by GetRecords, after filling a table.
+    /// Reads a whole stream, by Subscribe and by GetRecords, after filling a table. The DynamoDB protocol has only the
+    /// second.
     #[command(after_help = "Example:\n  watertable bench stream-tail --keys 200000 --item-bytes 1024")]
     StreamTail(Arguments),
     /// Measures the time from a write to its record at a subscriber, while writers run.
@@ -44,6 +54,11 @@ pub(super) enum Command {
 /// What all of them understand.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Arguments {
+    /// What the clients speak; batch and latency speak gRPC only. The DynamoDB protocol is JSON over HTTP/1.1, with one
+    /// connection for each client. Its requests carry a signature in form only: a node without access keys takes any
+    /// from its own machine.
+    #[arg(long, value_enum, default_value_t)]
+    pub protocol: Protocol,
     /// Writers and readers, each with one call on its way (a closed loop).
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub clients: u32,
@@ -95,6 +110,27 @@ pub(super) struct Arguments {
     pub threads: u16,
 }
 
+/// What clients speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Protocol {
+    /// The API's own protocol.
+    #[default]
+    Grpc,
+    /// DynamoDB's, at the same port.
+    #[value(name = "dynamodb")]
+    DynamoDb,
+}
+
+impl Protocol {
+    /// Its name, as in reports.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Grpc => "grpc",
+            Self::DynamoDb => "dynamodb",
+        }
+    }
+}
+
 /// A view type, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StreamChoice(pub Option<StreamViewType>);
@@ -117,6 +153,7 @@ impl Command {
             Self::Put(arguments) => ("put", arguments),
             Self::Get(arguments) => ("get", arguments),
             Self::Update(arguments) => ("update", arguments),
+            Self::Query(arguments) => ("query", arguments),
             Self::Mixed(arguments) => ("mixed", arguments),
             Self::Batch(arguments) => ("batch", arguments),
             Self::StreamTail(arguments) => ("stream-tail", arguments),
@@ -127,17 +164,48 @@ impl Command {
     fn reads_stream(&self) -> bool {
         matches!(self, Self::StreamTail(_) | Self::Latency(_))
     }
+
+    /// Whether the table is filled before measuring.
+    fn fills(&self, fresh: bool) -> bool {
+        match self {
+            Self::Get(_) | Self::Update(_) | Self::Query(_) | Self::Mixed(_) => true,
+            Self::StreamTail(_) => fresh,
+            Self::Put(_) | Self::Batch(_) | Self::Latency(_) => false,
+        }
+    }
+
+    /// Refuses arguments that do not go together.
+    fn check(&self) -> Result<(), Error> {
+        let (name, arguments) = self.parts();
+        if arguments.protocol != Protocol::Grpc && matches!(self, Self::Batch(_) | Self::Latency(_)) {
+            return Err(Error::Invalid(format!("{name} speaks gRPC only")));
+        }
+        let Self::Query(_) = self else { return Ok(()) };
+        let value_bytes_max = PAGE_BYTES_MAX / QUERY_ITEMS as usize - ITEM_OVERHEAD_BYTES;
+        if arguments.item_bytes as usize > value_bytes_max {
+            let message =
+                format!("the items of a query fit into one page with {value_bytes_max} --item-bytes");
+            return Err(Error::Invalid(message));
+        }
+        if arguments.keys < QUERY_ITEMS {
+            return Err(Error::Invalid(format!("a query needs {QUERY_ITEMS} --keys")));
+        }
+        Ok(())
+    }
 }
 
 pub(super) async fn run(global: &Global, command: Command) -> Result<(), Error> {
     let arguments = command.parts().1;
+    command.check()?;
     let options = Options { channels_per_node: arguments.channels.into(), ..global.options() };
     let client = Client::connect(global.endpoint.clone(), options)?;
-    let default_stream = command.reads_stream().then_some(StreamViewType::NewImage);
-    let stream = arguments.stream.map_or(default_stream, |choice| choice.0);
-    let (table, fresh) = prepare_table(&client, arguments, stream).await?;
+    let dialer = match arguments.protocol {
+        Protocol::Grpc => None,
+        Protocol::DynamoDb => Some(Dialer::new(client.addresses(), global.timeout)?),
+    };
+    let (table, fresh) = prepare_table(&client, &command).await?;
     let measured = tokio::select! {
-        measured = measure(global, &client, &command, &table, fresh) => measured,
+        measured = measure(global, (&client, dialer), &command, &table, fresh) => measured,
         _ = tokio::signal::ctrl_c().map(drop) => Err(Error::Negative("interrupted".into())),
     };
     if fresh {
@@ -152,42 +220,50 @@ pub(super) async fn run(global: &Global, command: Command) -> Result<(), Error> 
 
 async fn measure(
     global: &Global,
-    client: &Client,
+    (client, dialer): (&Client, Option<Dialer>),
     command: &Command,
     table: &Table,
     fresh: bool,
 ) -> Result<(), Error> {
     let (name, arguments) = command.parts();
     let keys = Keys::new(&table.key, arguments.keys)?;
-    let template = |make: fn(&TableName, &KeySchema, usize) -> Template| {
-        make(&table.name, &table.key, arguments.item_bytes as usize)
+    let subject = Subject {
+        table: &table.name,
+        key: &table.key,
+        value_len: arguments.item_bytes as usize,
+        consistent: !arguments.eventual,
     };
-    let get = || Template::get(&table.name, &table.key, !arguments.eventual);
-    let fill_first = match command {
-        Command::Get(_) | Command::Update(_) | Command::Mixed(_) => true,
-        Command::StreamTail(_) => fresh,
-        Command::Put(_) | Command::Batch(_) | Command::Latency(_) => false,
-    };
-    if fill_first {
-        let part = template(Template::batch_part);
+    if command.fills(fresh) {
+        let part = Template::grpc(Operation::BatchWrite, &subject);
         bench_clients::fill(global.output, client, table, &keys, part).await?;
     }
+    let template = |operation| match arguments.protocol {
+        Protocol::Grpc => Template::grpc(operation, &subject),
+        Protocol::DynamoDb => bench_dynamodb::template(operation, &subject),
+    };
     let work = match command {
-        Command::Put(_) => Work::Put(template(Template::put)),
-        Command::Latency(_) => Work::StampedPut(template(Template::put)),
-        Command::Get(_) => Work::Get(get()),
-        Command::Update(_) => Work::Put(template(Template::update)),
-        Command::Mixed(_) => Work::Mixed { put: template(Template::put), get: get(), reads: arguments.reads },
+        Command::Put(_) => Work::One(template(Operation::Put)),
+        Command::Latency(_) => Work::StampedPut(template(Operation::Put)),
+        Command::Get(_) => Work::One(template(Operation::Get)),
+        Command::Update(_) => Work::One(template(Operation::Update)),
+        Command::Query(_) => Work::One(template(Operation::Query)),
+        Command::Mixed(_) => Work::Mixed {
+            put: template(Operation::Put),
+            get: template(Operation::Get),
+            reads: arguments.reads,
+        },
         Command::Batch(_) => {
-            Work::Batch { part: template(Template::batch_part), size: arguments.batch.min(arguments.keys) }
+            let size = arguments.batch.min(arguments.keys);
+            Work::Batch { part: template(Operation::BatchWrite), size }
         }
         Command::StreamTail(_) => {
-            return bench_streams::tail(global.output, client, table, name, arguments).await;
+            return bench_streams::tail(global.output, (client, dialer), table, name, arguments).await;
         }
     };
     let start = Instant::now();
     let plan = Plan {
         client: client.clone(),
+        dialer,
         table: table.name.clone(),
         keys,
         work,
@@ -234,14 +310,12 @@ pub(super) async fn run_plan(
 }
 
 /// The table to run on, and whether it was made for that.
-async fn prepare_table(
-    client: &Client,
-    arguments: &Arguments,
-    stream: Option<StreamViewType>,
-) -> Result<(Table, bool), Error> {
+async fn prepare_table(client: &Client, command: &Command) -> Result<(Table, bool), Error> {
+    let arguments = command.parts().1;
+    let sorted = matches!(command, Command::Query(_));
     if let Some(name) = &arguments.table {
         match client.describe_table(name).await {
-            Ok(table) => return check_table(table).map(|table| (table, false)),
+            Ok(table) => return check_table(table, sorted).map(|table| (table, false)),
             Err(error) if error.is_not_found() => {}
             Err(error) => return Err(error.into()),
         }
@@ -252,11 +326,13 @@ async fn prepare_table(
         .clone()
         .map_or_else(fresh_name, Ok)
         .map_err(|error| Error::Invalid(error.to_string()))?;
-    let partition = key::parse_attribute("id:S").map_err(Error::Invalid)?;
+    let attribute = |text: &str| key::parse_attribute(text).map_err(Error::Invalid);
+    let sort = if sorted { Some(attribute("sort:S")?) } else { None };
+    let default_stream = command.reads_stream().then_some(StreamViewType::NewImage);
     let table = NewTable {
         name,
-        key: KeySchema { partition, sort: None },
-        stream,
+        key: KeySchema { partition: attribute("id:S")?, sort },
+        stream: arguments.stream.map_or(default_stream, |choice| choice.0),
         partitions: arguments.partitions,
         retention_ms: 0,
     };
@@ -264,11 +340,13 @@ async fn prepare_table(
     Ok((client.wait_active(&table.name, PATIENCE).await?, arguments.table.is_none()))
 }
 
-fn check_table(table: Table) -> Result<Table, Error> {
-    if table.key.sort.is_none() && table.key.partition.kind == KeyType::S {
+fn check_table(table: Table, sorted: bool) -> Result<Table, Error> {
+    let sort = table.key.sort.as_ref().map(|attribute| attribute.kind);
+    if table.key.partition.kind == KeyType::S && sort == sorted.then_some(KeyType::S) {
         return Ok(table);
     }
-    Err(Error::Invalid(format!("table {} must have a partition key of type S and no sort key", table.name)))
+    let sort = if sorted { "a sort key of type S" } else { "no sort key" };
+    Err(Error::Invalid(format!("table {} must have a partition key of type S and {sort}", table.name)))
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! How a bench sends: one task a client, in a closed or an open loop, each with its own tally.
+//! How a bench sends: one task a client, in a closed or an open loop, each with its own tally. Clients share the gRPC
+//! connections, as those of one program do; each has an HTTP connection of its own, as HTTP/1.1 demands.
 //!
 //! A closed loop begins a call when the one before has ended, and so asks less of a slow cluster; its rate is the
 //! result. An open loop begins calls when they are due and counts latency from there, as users would feel it; each
@@ -11,13 +12,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use hdrhistogram::Histogram;
 use prost::Message;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::bench_requests::{Keys, Random, Template, key_text};
+use super::bench_dynamodb::{self, Connection, Dialer};
+use super::bench_requests::{Keys, Operation, Random, Template};
 use super::output::progress;
 use super::{Error, Output};
 use crate::client::{self, Client, Kind, Table};
@@ -38,21 +40,21 @@ const LATENCY_US_MAX: u64 = 300_000_000;
 
 /// What each call does.
 pub(super) enum Work {
-    /// Writes an item or updates it.
-    Put(Template),
-    /// Writes an item whose value begins with the time.
+    /// The same call.
+    One(Template),
+    /// Writes an item whose value begins with the time; over gRPC.
     StampedPut(Template),
-    /// Reads an item.
-    Get(Template),
     /// Either, so many of a hundred reading.
     Mixed { put: Template, get: Template, reads: u32 },
-    /// Writes several items.
+    /// Writes several items; over gRPC.
     Batch { part: Template, size: u32 },
 }
 
 /// What is to be done.
 pub(super) struct Plan {
     pub client: Client,
+    /// Where the clients find the DynamoDB endpoint; `None`: they speak gRPC.
+    pub dialer: Option<Dialer>,
     pub table: TableName,
     pub keys: Keys,
     pub work: Work,
@@ -123,6 +125,33 @@ impl Tally {
     }
 }
 
+/// Why a call was not answered.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub kind: Kind,
+    /// DynamoDB's name of the error; empty if no node has answered.
+    pub reason: String,
+}
+
+impl Failure {
+    /// What it is counted as.
+    pub(super) fn name(&self) -> String {
+        match (self.kind, self.reason.as_str()) {
+            (kind, "") => kind.name().to_owned(),
+            (kind @ (Kind::Invalid | Kind::Rejected | Kind::Fatal), reason) => {
+                format!("{} {reason}", kind.name())
+            }
+            (kind @ (Kind::Unavailable | Kind::Unknown), _) => kind.name().to_owned(),
+        }
+    }
+}
+
+impl From<client::Error> for Failure {
+    fn from(error: client::Error) -> Self {
+        Self { kind: error.kind(), reason: error.reason().to_owned() }
+    }
+}
+
 /// What one call did.
 struct Done {
     items: u64,
@@ -131,49 +160,83 @@ struct Done {
     missing: bool,
 }
 
+impl Done {
+    /// Of a call that has read so many items, if it reads.
+    fn new(template: &Template, items: u64, answer_len: usize) -> Self {
+        match template.operation.items_read() {
+            None => Self { items: 1, bytes: template.value_len() as u64, missing: false },
+            Some(asked) => Self { items, bytes: answer_len as u64, missing: items < asked.into() },
+        }
+    }
+}
+
 impl Plan {
     pub(super) fn live(&self) -> Live {
         Live::default()
     }
 
     /// Makes one call.
-    async fn once(&self, random: &mut Random) -> Result<Done, client::Error> {
-        let number = random.below(self.keys.count());
+    async fn once(&self, connection: &mut Option<Connection>, random: &mut Random) -> Result<Done, Failure> {
         match &self.work {
-            Work::Put(put) => self.put(put, number, random).await,
-            Work::Get(get) => self.get(get, number).await,
-            Work::Mixed { get, reads, .. } if random.below(100) < *reads => self.get(get, number).await,
-            Work::Mixed { put, .. } => self.put(put, number, random).await,
+            Work::One(template) => self.call(template, connection, random).await,
+            Work::Mixed { get, reads, .. } if random.below(100) < *reads => {
+                self.call(get, connection, random).await
+            }
+            Work::Mixed { put, .. } => self.call(put, connection, random).await,
             Work::StampedPut(put) => {
+                let number = self.keys.some(random, put.operation);
                 let value = self.keys.value(random, put.value_len());
                 let stamp = self.start.elapsed().as_nanos() as u64;
-                let body = put.fill_stamped(&key_text(number), value, stamp);
-                self.client.send_prepared(put.method, &self.table, self.keys.hash(number), body).await?;
-                Ok(Done { items: 1, bytes: put.value_len() as u64, missing: false })
+                let body = put.fill_stamped(&self.keys.key(number), value, stamp);
+                let (method, hash) = (put.operation.method(), self.keys.hash(number));
+                self.client.send_prepared(method, &self.table, hash, body).await?;
+                Ok(Done::new(put, 1, 0))
             }
             Work::Batch { part, size } => {
+                let number = self.keys.some(random, part.operation);
                 let numbers = (0..*size).map(|step| (number + step) % self.keys.count());
-                write_batch(&self.client, &self.table, &self.keys, part, numbers, random).await
+                Ok(write_batch(&self.client, &self.table, &self.keys, part, numbers, random).await?)
             }
         }
     }
 
-    async fn put(&self, put: &Template, number: u32, random: &mut Random) -> Result<Done, client::Error> {
-        let body = put.fill(&key_text(number), self.keys.value(random, put.value_len()));
-        self.client.send_prepared(put.method, &self.table, self.keys.hash(number), body).await?;
-        Ok(Done { items: 1, bytes: put.value_len() as u64, missing: false })
-    }
-
-    async fn get(&self, get: &Template, number: u32) -> Result<Done, client::Error> {
-        let body = get.fill(&key_text(number), &[]);
-        let answer = self.client.send_prepared(get.method, &self.table, self.keys.hash(number), body).await?;
-        Ok(Done { items: 1, bytes: answer.len() as u64, missing: answer.is_empty() })
+    async fn call(
+        &self,
+        template: &Template,
+        connection: &mut Option<Connection>,
+        random: &mut Random,
+    ) -> Result<Done, Failure> {
+        let operation = template.operation;
+        let number = self.keys.some(random, operation);
+        let key = self.keys.key(number);
+        let value = self.keys.value(random, template.value_len());
+        let Some(connection) = connection else {
+            let body = template.fill(&key, value);
+            let (method, hash) = (operation.method(), self.keys.hash(number));
+            let answer = self.client.send_prepared(method, &self.table, hash, body).await?;
+            let answer_len = answer.len();
+            return Ok(Done::new(template, items_of(operation, answer), answer_len));
+        };
+        let render = |out: &mut BytesMut| {
+            template.append(&key, value, out);
+        };
+        let answer = connection.call(bench_dynamodb::Call::of(operation), template.len(), render).await?;
+        Ok(Done::new(template, bench_dynamodb::items_of(operation, answer), answer.len()))
     }
 
     /// When call number `slot` of one client is due.
     fn due(&self, rate: f64, client: u32, slot: u64) -> Instant {
         let call = slot as f64 * f64::from(self.clients) + f64::from(client);
         self.start + Duration::from_secs_f64(call / rate)
+    }
+}
+
+/// How many items an answer has.
+fn items_of(operation: Operation, answer: Bytes) -> u64 {
+    match operation {
+        Operation::Put | Operation::Update | Operation::BatchWrite => 0,
+        Operation::Get => u64::from(!answer.is_empty()),
+        Operation::Query => v1::QueryResponse::decode(answer).map_or(0, |answer| answer.items.len() as u64),
     }
 }
 
@@ -196,6 +259,7 @@ pub(super) async fn run(plan: Plan, live: Live) -> Tally {
 async fn drive(plan: Arc<Plan>, number: u32, seed: u64, live: Live) -> Tally {
     let mut random = Random::new(seed);
     let mut tally = Tally::new();
+    let mut connection = plan.dialer.as_ref().map(|dialer| dialer.connection(number as usize));
     let mut slot = 0;
     loop {
         let begun = match plan.rate {
@@ -216,7 +280,7 @@ async fn drive(plan: Arc<Plan>, number: u32, seed: u64, live: Live) -> Tally {
             }
             break;
         }
-        let outcome = plan.once(&mut random).await;
+        let outcome = plan.once(&mut connection, &mut random).await;
         let ended = Instant::now();
         live.0.fetch_add(1, Ordering::Relaxed);
         let counts = plan.measure_from <= ended && ended < plan.until;
@@ -231,9 +295,9 @@ async fn drive(plan: Arc<Plan>, number: u32, seed: u64, live: Live) -> Tally {
                 }
             }
             Ok(_) => {}
-            Err(error) => {
+            Err(failure) => {
                 if counts {
-                    tally.error(&error_name(&error));
+                    tally.error(&failure.name());
                 }
                 tokio::time::sleep(ERROR_PAUSE).await;
             }
@@ -252,16 +316,6 @@ async fn begin(due: Instant) -> Instant {
     if woken - due <= WAKE_SLACK { woken } else { due }
 }
 
-fn error_name(error: &client::Error) -> String {
-    match (error.kind(), error.reason()) {
-        (kind, "") => kind.name().to_owned(),
-        (kind @ (Kind::Invalid | Kind::Rejected | Kind::Fatal), reason) => {
-            format!("{} {reason}", kind.name())
-        }
-        (kind @ (Kind::Unavailable | Kind::Unknown), _) => kind.name().to_owned(),
-    }
-}
-
 async fn write_batch(
     client: &Client,
     table: &TableName,
@@ -275,11 +329,11 @@ async fn write_batch(
     let mut first = None;
     for number in numbers {
         first.get_or_insert(number);
-        part.append(&key_text(number), keys.value(random, part.value_len()), &mut body);
+        part.append(&keys.key(number), keys.value(random, part.value_len()), &mut body);
         items += 1;
     }
     let hash = first.map_or(0, |number| keys.hash(number));
-    let answer = client.send_prepared(part.method, table, hash, body.freeze()).await?;
+    let answer = client.send_prepared(part.operation.method(), table, hash, body.freeze()).await?;
     let unprocessed = match answer.is_empty() {
         true => 0,
         false => {

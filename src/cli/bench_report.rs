@@ -96,6 +96,7 @@ impl<'a> Report<'a> {
             "commandLine": std::env::args().collect::<Vec<_>>().join(" "),
             "version": env!("CARGO_PKG_VERSION"),
             "bench": self.name,
+            "protocol": self.arguments.protocol.name(),
             "clients": self.arguments.clients,
             "rateAsked": self.arguments.rate,
             "itemBytes": self.arguments.item_bytes,

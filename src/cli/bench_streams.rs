@@ -9,7 +9,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::bench::{Arguments, run_plan};
-use super::bench_clients::{Plan, Tally, latencies, record};
+use super::bench_clients::{Failure, Plan, Tally, latencies, record};
+use super::bench_dynamodb::{Connection, Dialer};
 use super::bench_report::{Measured, Moment, Report};
 use super::bench_requests::{VALUE_NAME, read_stamp};
 use super::output::{print_json, print_line, progress};
@@ -41,28 +42,52 @@ impl Volume {
     }
 }
 
-/// Reads a stream from its start, again and again for the duration, first by Subscribe, then by GetRecords.
+/// A way to read.
+#[derive(Clone, Copy)]
+enum Way {
+    /// Over gRPC.
+    Subscribe,
+    /// Over gRPC.
+    GetRecords,
+    /// GetRecords by the DynamoDB protocol.
+    DynamoDb,
+}
+
+impl Way {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Subscribe => "subscribe",
+            Self::GetRecords | Self::DynamoDb => "getRecords",
+        }
+    }
+}
+
+/// Reads a stream from its start, again and again for the duration: over gRPC first by Subscribe, then by GetRecords.
 pub(super) async fn tail(
     output: Output,
-    client: &Client,
+    (client, dialer): (&Client, Option<Dialer>),
     table: &Table,
     name: &str,
     arguments: &Arguments,
 ) -> Result<(), Error> {
     let arn = stream_arn(table)?;
     let stream = client.describe_stream(arn).await?;
+    let mut connections: Vec<Connection> =
+        dialer.iter().flat_map(|dialer| (0..stream.shards.len()).map(|at| dialer.connection(at))).collect();
+    let ways = if dialer.is_some() { &[Way::DynamoDb][..] } else { &[Way::Subscribe, Way::GetRecords] };
     let bar = progress(output, 0, "{spinner} {msg} {pos} records");
     let mut documents = Vec::new();
-    for way in ["subscribe", "getRecords"] {
-        bar.set_message(way);
+    for way in ways {
+        bar.set_message(way.name());
         let begun = Instant::now();
         let before = Moment::now(&arguments.server_pids);
         let mut volume = Volume::default();
         let mut passes = 0u64;
         while passes == 0 || begun.elapsed() < arguments.duration {
             let one = match way {
-                "subscribe" => read_by_subscribe(client, &stream).await?,
-                _ => read_by_get_records(client, &stream).await?,
+                Way::Subscribe => read_by_subscribe(client, &stream).await?,
+                Way::GetRecords => read_by_get_records(client, &stream).await?,
+                Way::DynamoDb => read_by_dynamodb(&mut connections, &stream).await?,
             };
             volume.records += one.records;
             volume.bytes += one.bytes;
@@ -71,7 +96,7 @@ pub(super) async fn tail(
         }
         let tally = Tally { calls: passes, items: volume.records, bytes: volume.bytes, ..Tally::new() };
         let (seconds, after) = (begun.elapsed().as_secs_f64(), Moment::now(&arguments.server_pids));
-        documents.push((way, Measured { tally, seconds, before, after, delivery: None }));
+        documents.push((way.name(), Measured { tally, seconds, before, after, delivery: None }));
     }
     bar.finish_and_clear();
     let report = Report::new(name, table, arguments);
@@ -117,12 +142,15 @@ async fn read_by_subscribe(client: &Client, stream: &Stream) -> Result<Volume, E
 
 async fn read_by_get_records(client: &Client, stream: &Stream) -> Result<Volume, Error> {
     let shards = stream.shards.iter().map(|shard| read_shard(client, &stream.arn, &shard.id));
-    let volumes = futures::future::try_join_all(shards).await?;
-    let sum = |sum: Volume, each: &Volume| Volume {
+    Ok(sum(&futures::future::try_join_all(shards).await?))
+}
+
+fn sum(volumes: &[Volume]) -> Volume {
+    let add = |sum: Volume, each: &Volume| Volume {
         records: sum.records + each.records,
         bytes: sum.bytes + each.bytes,
     };
-    Ok(volumes.iter().fold(Volume::default(), sum))
+    volumes.iter().fold(Volume::default(), add)
 }
 
 async fn read_shard(client: &Client, arn: &str, shard_id: &str) -> Result<Volume, Error> {
@@ -134,6 +162,36 @@ async fn read_shard(client: &Client, arn: &str, shard_id: &str) -> Result<Volume
         volume.add(&page.records);
         empty = if page.records.is_empty() { empty + 1 } else { 0 };
         match page.next_shard_iterator {
+            Some(next) => iterator = next,
+            None => break,
+        }
+    }
+    Ok(volume)
+}
+
+async fn read_by_dynamodb(connections: &mut [Connection], stream: &Stream) -> Result<Volume, Error> {
+    let shards = stream.shards.iter().zip(connections);
+    let shards = shards.map(|(shard, connection)| read_shard_by_dynamodb(connection, &stream.arn, &shard.id));
+    match futures::future::try_join_all(shards).await {
+        Ok(volumes) => Ok(sum(&volumes)),
+        Err(failure) => Err(Error::Negative(format!("the stream could not be read: {}", failure.name()))),
+    }
+}
+
+async fn read_shard_by_dynamodb(
+    connection: &mut Connection,
+    arn: &str,
+    shard_id: &str,
+) -> Result<Volume, Failure> {
+    let mut iterator = connection.shard_iterator(arn, shard_id).await?;
+    let mut volume = Volume::default();
+    let mut empty = 0;
+    while empty < EMPTY_PAGES {
+        let page = connection.records(&iterator).await?;
+        volume.records += page.records;
+        volume.bytes += page.bytes;
+        empty = if page.records == 0 { empty + 1 } else { 0 };
+        match page.next {
             Some(next) => iterator = next,
             None => break,
         }
