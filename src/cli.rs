@@ -20,6 +20,7 @@ mod access_key;
 mod base64;
 mod bench;
 mod bench_clients;
+mod bench_dynamodb;
 mod bench_report;
 mod bench_requests;
 mod bench_streams;
@@ -52,9 +53,7 @@ use crate::client::{Client, Options};
 /// An open, self-hosted DynamoDB: tables whose every change surfaces in a stream.
 #[derive(Debug, clap::Parser)]
 #[command(name = "watertable", version, propagate_version = true, max_term_width = 110)]
-#[command(
-    after_help = "Example:\n  watertable demo\n  watertable item scan airports --output json | jq .iata"
-)]
+#[command(after_help = "Example:\n  watertable demo\n  watertable item scan airports | less")]
 pub struct Arguments {
     #[command(flatten)]
     global: Global,

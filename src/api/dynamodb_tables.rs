@@ -341,7 +341,11 @@ fn stream_out(object: &mut Object<'_>, table: &Table) -> Result<(), Corrupt> {
 
 /// A table.
 async fn table_out(node: &Node, name: &'static str, table: &Table) -> Answer {
-    let status = node.catalog().status(table);
+    described(node, name, table, node.catalog().status(table)).await
+}
+
+/// A table, of which that is known.
+async fn described(node: &Node, name: &'static str, table: &Table, status: TableStatus) -> Answer {
     let (items, bytes) = match status {
         TableStatus::Active | TableStatus::Updating => node.count(table).await?,
         TableStatus::Creating | TableStatus::Deleting => (0, 0),
@@ -393,7 +397,8 @@ pub(super) async fn create(node: &Node, request: CreateTable) -> Answer {
         },
     };
     let table = tables::create(node, new).await?;
-    table_out(node, "TableDescription", &table).await
+    // As it is at this moment: it may be in use already when the answer gets there.
+    described(node, "TableDescription", &table, TableStatus::Creating).await
 }
 
 pub(super) async fn update(node: &Node, request: UpdateTable) -> Answer {
@@ -401,7 +406,8 @@ pub(super) async fn update(node: &Node, request: UpdateTable) -> Answer {
     tables::name(&name)?;
     refuse("GlobalSecondaryIndexes", is_given(&request.global_indexes))?;
     refuse("VectorIndexes", is_given(&request.vector_indexes))?;
-    let global = is_given(&request.replicas) || is_given(&request.witnesses);
+    let global =
+        is_given(&request.replicas) || is_given(&request.witnesses) || request.disassociation.is_some();
     refuse("Global tables", global || request.consistency.is_some() || request.global_table_mode.is_some())?;
     let encrypts = request.encryption.is_some();
     refuse_encryption(request.encryption)?;

@@ -93,6 +93,7 @@ structure! { UpdateTable {
     on_demand_throughput: "OnDemandThroughput" optional OnDemandThroughput,
     warm_throughput: "WarmThroughput" optional WarmThroughput,
     global_table_mode: "GlobalTableSettingsReplicationMode" optional Unread,
+    disassociation: "DisassociationProtectionEnabled" optional Unread,
     vector_indexes: "VectorIndexUpdates" optional List<Unread>,
 }}
 
