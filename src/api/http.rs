@@ -21,7 +21,7 @@ use flate2::{
 };
 use futures::StreamExt;
 
-use super::{auth, dispatch, error::Fault, json_out::Object};
+use super::{auth, dispatch, error::Fault, json, json_out::Object};
 use crate::{model::limits::REQUEST_BYTES_MAX, node::Node, rpc::Remote};
 
 /// What the service calls its JSON.
@@ -223,7 +223,8 @@ async fn receive(body: Body) -> Result<Bytes, Fault> {
     let mut more = BytesMut::new();
     let mut bytes = 0;
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|_| Fault::Encoding)?;
+        // A body that breaks off, or whose chunks are none, is no JSON.
+        let chunk = chunk.map_err(|_| Fault::Body(json::Fault::Syntax))?;
         bytes += chunk.len();
         if bytes > REFUSED_BYTES_MAX {
             return Err(Fault::TooLarge);

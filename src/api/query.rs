@@ -88,7 +88,10 @@ pub(super) async fn query(node: &Node, table: &str, forward: bool, ask: PageAsk)
         range = behind(range, key, !forward);
     }
     let read = Read { range, reverse: !forward, limits, select, consistent: ask.consistent };
-    let page = node.read(group, read).await?;
+    let mut page = node.read(group, read).await?;
+    if target.schema().sort.is_none() {
+        page.last_key = None; // there is nothing behind the one item, and its key would be refused as a start
+    }
     answer(&target, table, page, (ask.counting, ask.consistent))
 }
 

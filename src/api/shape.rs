@@ -17,6 +17,8 @@ use super::json_kind::Place;
 
 /// Violations that are looked for.
 const TOLD_MAX: usize = 10;
+/// Characters of a value that are shown. Ours: the largest valid value of a constrained shape is a little longer.
+const SHOWN_MAX: usize = 1000;
 
 /// What a shape demands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,6 +181,14 @@ impl Display for At<'_> {
     }
 }
 
+/// A value as messages show it: a long one by its beginning.
+fn shortened(value: &str) -> String {
+    match value.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("'{}...'", &value[..end]),
+        None => format!("'{value}'"),
+    }
+}
+
 /// The violations of a request.
 #[derive(Default)]
 pub(super) struct Violations {
@@ -189,7 +199,7 @@ impl Violations {
     /// Adds one.
     pub fn add(&mut self, value: Option<&str>, at: &At<'_>, demand: impl Display) {
         if self.told.len() < TOLD_MAX {
-            let value = value.map_or_else(|| "null".to_owned(), |value| format!("'{value}'"));
+            let value = value.map_or_else(|| "null".to_owned(), shortened);
             self.told
                 .push(format!("Value {value} at '{at}' failed to satisfy constraint: Member must {demand}"));
         }

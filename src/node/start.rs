@@ -389,6 +389,8 @@ impl Node {
     /// Stops at once, handing nothing over: what a crash leaves, as far as a process can do it to itself. Afterwards
     /// another node may be started on the same folder, by this process, too.
     pub async fn halt(self) {
+        // First those who watch the groups: one that is stopped is no failure now.
+        self.shared.tasks.cancel();
         self.shared.peers.close();
         for replica in self.replicas() {
             replica.stop.send_replace(true);

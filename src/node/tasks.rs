@@ -55,9 +55,14 @@ impl Tasks {
         self.stop.clone().cancelled_owned()
     }
 
+    /// Lets all tasks end; they are not waited for.
+    pub fn cancel(&self) {
+        self.stop.cancel();
+    }
+
     /// Stops all tasks and waits for them, but not longer than `patience`.
     pub async fn stop(&self, patience: Duration) {
-        self.stop.cancel();
+        self.cancel();
         self.tracker.close();
         if tokio::time::timeout(patience, self.tracker.wait()).await.is_err() {
             tracing::warn!(left = self.tracker.len(), "some tasks did not stop in time");

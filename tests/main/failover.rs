@@ -113,6 +113,8 @@ async fn a_node_that_is_asked_to_stop_hands_its_leaderships_over() {
         cluster.nodes[leaving].signal_stop();
         let status = cluster.nodes[leaving].stopped().await;
         assert!(status.success(), "it ended with {status}");
+        let log = cluster.nodes[leaving].log();
+        assert!(!log.contains(" ERROR "), "an orderly stop is no error:\n{log}");
         workload.goes_on(15).await;
         moments.push((began, Instant::now()));
         cluster.start_node(leaving);

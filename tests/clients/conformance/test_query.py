@@ -279,6 +279,14 @@ def test_2_3_start_on_a_table_without_sort_key(hash_table):
         query(hash_table, key["p"], "p = :p", ExclusiveStartKey=item_of(key))
 
 
+def test_2_3_no_key_is_given_that_would_be_refused(hash_table):
+    key = hash_table.key()
+    hash_table.put(key)
+    answer = query(hash_table, key["p"], "p = :p", Limit=1)
+    assert answer["Count"] == 1
+    assert "LastEvaluatedKey" not in answer
+
+
 @pytest.mark.parametrize("limit", [0, -1])
 def test_2_3_limit_refused(table, p, limit):
     with refused(VALIDATION, "Member must have value greater than or equal to 1"):

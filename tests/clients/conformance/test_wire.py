@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import socket
 import zlib
 
 import pytest
@@ -343,6 +344,28 @@ def test_3_1_headers_too_large(headers):
 
 def test_3_1_headers_may_be_long():
     assert call("ListTables", {}, headers={"X-Dog": "x" * 8000}).status == 200
+
+
+def raw(request):
+    """The status of the answer to bytes of one's own."""
+    with socket.create_connection((wire.ADDRESS.hostname, wire.ADDRESS.port), timeout=30) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        return int(connection.makefile("rb").readline().split()[1])
+
+
+@pytest.mark.parametrize(
+    "framing, body",
+    [
+        (b"Content-Length: 100", b"{}"),
+        (b"Transfer-Encoding: chunked", b"-1\r\n{}\r\n0\r\n\r\n"),
+        (b"Transfer-Encoding: chunked", b"2\r\n{}x\r\n0\r\n\r\n"),
+        (b"Transfer-Encoding: chunked", b"ffffffffffffffffff\r\n{}"),
+    ],
+)
+def test_3_3_a_body_that_breaks_off_is_the_fault_of_the_client(framing, body):
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-amz-json-1.0\r\n"
+    assert raw(head + b"X-Amz-Target: DynamoDB_20120810.ListTables\r\n" + framing + b"\r\n\r\n" + body) == 400
 
 
 def test_3_1_request_line_too_large():
