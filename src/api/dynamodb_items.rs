@@ -137,36 +137,29 @@ fn encoded(item: &Item) -> Bytes {
 
 // ---- what goes out
 
-fn consumed_out(consumed: &Consumed, object: &mut Object<'_>) {
+fn consumed_out(consumed: &Consumed, object: &mut Object<'_>) -> Result<(), Corrupt> {
     let units = consumed.units.as_f64();
     object.text("TableName", &consumed.table);
     object.double("CapacityUnits", units);
-    if consumed.parts {
-        object
-            .object("Table", |table| {
-                table.double("CapacityUnits", units);
-                Ok(())
-            })
-            .expect("numbers do not decode");
+    if !consumed.parts {
+        return Ok(());
     }
+    object.object("Table", |table| {
+        table.double("CapacityUnits", units);
+        Ok(())
+    })
 }
 
 fn one_consumed(consumed: Option<&Consumed>, object: &mut Object<'_>) -> Result<(), Corrupt> {
     let Some(consumed) = consumed else { return Ok(()) };
-    object.object("ConsumedCapacity", |object| {
-        consumed_out(consumed, object);
-        Ok(())
-    })
+    object.object("ConsumedCapacity", |object| consumed_out(consumed, object))
 }
 
 fn all_consumed(consumed: &[Consumed], object: &mut Object<'_>) -> Result<(), Corrupt> {
     if consumed.is_empty() {
         return Ok(());
     }
-    object.objects("ConsumedCapacity", consumed, |object, consumed| {
-        consumed_out(consumed, object);
-        Ok(())
-    })
+    object.objects("ConsumedCapacity", consumed, |object, consumed| consumed_out(consumed, object))
 }
 
 fn written_out(written: &Written) -> Answer {

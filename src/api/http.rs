@@ -5,7 +5,7 @@
 //! (`dispatch`). A body is read to its end even if it is refused: a client that is still sending would see a reset
 //! instead of the answer.
 
-use std::io::Read;
+use std::{io::Read, time::Duration};
 
 use axum::{
     Router,
@@ -20,6 +20,7 @@ use flate2::{
     read::{GzEncoder, MultiGzDecoder, ZlibDecoder, ZlibEncoder},
 };
 use futures::StreamExt;
+use tokio::time::timeout;
 
 use super::{auth, dispatch, error::Fault, json, json_out::Object};
 use crate::{model::limits::REQUEST_BYTES_MAX, node::Node, rpc::Remote};
@@ -28,6 +29,8 @@ use crate::{model::limits::REQUEST_BYTES_MAX, node::Node, rpc::Remote};
 const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
 /// Bytes of all headers, and of the request line, at most.
 const HEADERS_BYTES_MAX: usize = 16 * 1024;
+/// How long a client may take to send a body.
+const BODY_DEADLINE: Duration = Duration::from_secs(60);
 /// Bytes of a body that is refused for its size and yet read.
 const REFUSED_BYTES_MAX: usize = 8 * REQUEST_BYTES_MAX;
 /// Answers below this are not compressed.
@@ -128,11 +131,12 @@ async fn post(node: &Node, request: Request) -> Response<Body> {
         parts.headers.insert(header::HOST, host); // over HTTP/2 it is signed under its old name
     }
     if parts.uri.path() != "/" || !has_json(&parts.headers) {
-        drain(body).await;
+        let _ = timeout(BODY_DEADLINE, drain(body)).await; // the answer is the same
         return plain(StatusCode::NOT_FOUND, "<UnknownOperationException/>\n");
     }
     let remote = parts.extensions.get::<Remote>().copied();
-    let answered = match read(&parts.headers, body).await {
+    let slow = Err(Fault::Body(json::Fault::Syntax)); // a body that does not end is no JSON
+    let answered = match timeout(BODY_DEADLINE, read(&parts.headers, body)).await.unwrap_or(slow) {
         Ok((received, body)) => {
             let signed = auth::Request {
                 method: parts.method.as_str(),

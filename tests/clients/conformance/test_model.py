@@ -1,5 +1,8 @@
 """The operations of the published service models: each is answered, or listed here as not there yet."""
 
+import pathlib
+import re
+
 import botocore.session
 import pytest
 
@@ -80,3 +83,54 @@ def test_c_the_list_names_operations_of_the_models():
 def test_3_1_the_models_name_the_same_prefixes(service, prefix):
     assert model(service).metadata["targetPrefix"] + "." == prefix
     assert model(service).metadata["jsonVersion"] == "1.0"
+
+
+# ---- errors
+
+# Errors of the operations there are that nothing causes here yet. This list may only shrink.
+NEVER_YET = {
+    "ItemCollectionSizeLimitExceededException",
+    "LimitExceededException",
+    "ProvisionedThroughputExceededException",
+    "ReplicatedWriteConflictException",
+    "RequestLimitExceeded",
+    "TransactionConflictException",
+}
+# What any operation may answer; the models name these nowhere.
+COMMON = {
+    "AccessDeniedException",
+    "IncompleteSignatureException",
+    "InvalidSignatureException",
+    "MissingAuthenticationTokenException",
+    "RequestEntityTooLargeException",
+    "SerializationException",
+    "ServiceUnavailable",
+    "UnknownOperationException",
+    "UnrecognizedClientException",
+    "ValidationException",
+}
+TABLE_OF_ERRORS = [pathlib.Path(__file__).parents[3] / "src" / "api" / name for name in ("error.rs", "auth.rs")]
+
+
+def answered_errors():
+    """The names in the endpoint's own table of errors."""
+    text = "".join(path.read_text() for path in TABLE_OF_ERRORS)
+    return set(re.findall(r'"([A-Z]\w+(?:Exception|Error|Unavailable))"', text)) - {"OutcomeUnknown"}
+
+
+def modelled_errors():
+    errors = set()
+    for service in ("dynamodb", "dynamodbstreams"):
+        for name in model(service).operation_names:
+            if name not in NOT_YET:
+                errors |= {shape.name for shape in model(service).operation_model(name).error_shapes}
+    return errors
+
+
+def test_b_every_error_is_one_of_the_models():
+    assert answered_errors() - COMMON <= modelled_errors()
+    assert COMMON <= answered_errors()
+
+
+def test_b_every_error_of_the_models_is_answered_or_listed():
+    assert modelled_errors() - answered_errors() == NEVER_YET
