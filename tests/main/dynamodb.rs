@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::cluster::{Cluster, until};
+use super::cluster::{Cluster, Node, until};
 use super::sample::{self, airport, key};
 use watertable::client::{StreamViewType, WriteOptions};
 
@@ -60,8 +60,8 @@ async fn both_faces_are_of_one_cluster() {
 }
 
 /// `ItemCount` and `TableSizeBytes`, as a node tells them.
-fn counted(node: &super::cluster::Node) -> (u64, u64) {
-    let (status, told) = node.dynamodb("DescribeTable", r#"{"TableName": "counted"}"#);
+pub fn counted(node: &Node, table: &str) -> (u64, u64) {
+    let (status, told) = node.dynamodb("DescribeTable", &json!({"TableName": table}).to_string());
     assert_eq!(status, 200, "{told}");
     let number = |member: &str| told["Table"][member].as_u64().expect("a number");
     (number("ItemCount"), number("TableSizeBytes"))
@@ -93,7 +93,7 @@ async fn a_table_knows_how_many_items_it_has_and_how_large_they_are() {
     assert!(count > 5, "something is left");
     for at in [0, 1, 2] {
         until("the counts of the items", async || {
-            (counted(&cluster.nodes[at]) == (count, bytes)).then_some(())
+            (counted(&cluster.nodes[at], "counted") == (count, bytes)).then_some(())
         })
         .await;
     }
@@ -102,7 +102,7 @@ async fn a_table_knows_how_many_items_it_has_and_how_large_they_are() {
     cluster.start_node(1);
     cluster.ready().await;
     until("the counts after a restart", async || {
-        (counted(&cluster.nodes[1]) == (count, bytes)).then_some(())
+        (counted(&cluster.nodes[1], "counted") == (count, bytes)).then_some(())
     })
     .await;
 }

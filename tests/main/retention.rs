@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use watertable::client::{Client, NewTable, Record, SequenceNumber, Start, StreamViewType, Table};
 
 use super::cluster::{Cluster, PATIENCE, until};
+use super::dynamodb::counted;
 use super::history::all_of;
 use super::sample;
 use super::workload::Workload;
@@ -237,6 +238,8 @@ async fn a_replica_that_was_away_too_long_has_the_whole_stream_again() {
     workload.stop().await;
     // It has applied what the others have; then they go.
     cluster.level(2).await;
+    let counts = [0, 1, 2].map(|at| counted(&cluster.nodes[at], "away"));
+    assert!(counts[0].0 > 0 && counts.iter().all(|count| *count == counts[0]), "counts of items: {counts:?}");
     let killed_ms = now_ms();
     cluster.kill(0);
     cluster.kill(1);
