@@ -240,17 +240,13 @@ fn units_out(object: &mut Object<'_>, throughput: Throughput, names: [&str; 2]) 
     object.unsigned(names[1], throughput.write);
 }
 
-fn schema_out(object: &mut Object<'_>, schema: &KeySchema) -> Result<(), Corrupt> {
+pub(super) fn key_schema_out(object: &mut Object<'_>, schema: &KeySchema) -> Result<(), Corrupt> {
     let keys = [Some((&schema.partition, "HASH")), schema.sort.as_ref().map(|key| (key, "RANGE"))];
     object.objects("KeySchema", keys.into_iter().flatten(), |object, (key, role)| {
         object.text("AttributeName", key.name.as_str());
         object.text("KeyType", role);
         Ok(())
     })
-}
-
-pub(super) fn key_schema_out(object: &mut Object<'_>, schema: &KeySchema) -> Result<(), Corrupt> {
-    schema_out(object, schema)
 }
 
 fn definitions_out(object: &mut Object<'_>, schema: &KeySchema) -> Result<(), Corrupt> {
@@ -354,7 +350,7 @@ async fn described(node: &Node, name: &'static str, table: &Table, status: Table
         object.object(name, |object| {
             definitions_out(object, &table.key_schema)?;
             object.text("TableName", table.name.as_str());
-            schema_out(object, &table.key_schema)?;
+            key_schema_out(object, &table.key_schema)?;
             object.text("TableStatus", status_name(status));
             object.time("CreationDateTime", table.created_ms);
             object.unsigned("TableSizeBytes", bytes);
