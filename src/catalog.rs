@@ -1,4 +1,4 @@
-//! The cluster's own state machine: nodes, tables, partitions and who holds them, streams.
+//! The cluster's own state machine: nodes, tables and their options, partitions and who holds them, streams, access keys.
 //!
 //! It is group 0, replicated like any partition, with a copy on every node. [`Catalog::apply`] is a pure function
 //! of state and [`Command`]; also placement is decided inside it, from what all replicas know, so that no two of
