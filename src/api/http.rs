@@ -147,7 +147,7 @@ async fn post(node: &Node, request: Request) -> Response<Body> {
             };
             let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
             let target = target.unwrap_or_default();
-            match admit(node, remote, target, &signed, &body) {
+            match admit(node, remote, target, &signed, &body).await {
                 Ok(()) => dispatch::run(node, target, &host, &body).await,
                 Err(fault) => Err(fault),
             }
@@ -165,7 +165,7 @@ fn has_json(headers: &HeaderMap) -> bool {
 }
 
 /// Whether the operation exists and the client may use it.
-fn admit(
+async fn admit(
     node: &Node,
     remote: Option<Remote>,
     target: &str,
@@ -179,6 +179,8 @@ fn admit(
     if !dispatch::exists(target) {
         return faulty(Fault::UnknownOperation);
     }
+    // The keys a node had when it stopped may be long past.
+    node.settled().await?;
     let catalog = node.catalog();
     let admitted = if catalog.access_keys.is_empty() {
         if !remote.is_some_and(|remote| remote.is_local()) {

@@ -122,3 +122,23 @@ async fn what_is_not_an_operation_is_refused_as_such() {
                 greater than or equal to 1";
     assert_eq!((status, &told["message"]), (400, &json!(text)));
 }
+
+#[tokio::test]
+async fn a_node_that_was_away_knows_the_keys_it_missed() {
+    let mut cluster = Cluster::start(3).await;
+    let client = cluster.client_of(0);
+    cluster.kill(2);
+    until("a key being made", async || client.create_access_key().await.ok()).await;
+    cluster.start_node(2);
+    // From its first answer on it takes no signature it cannot verify.
+    let mut refused = 0;
+    until("answers of the node that is back", async || {
+        std::net::TcpStream::connect(&cluster.nodes[2].address).ok()?;
+        let (status, told) = cluster.nodes[2].dynamodb("ListTables", "{}");
+        assert_ne!(status, 200, "{told}");
+        refused +=
+            usize::from(told["__type"].as_str().is_some_and(|name| name.ends_with("SignatureException")));
+        (refused > 5).then_some(())
+    })
+    .await;
+}
