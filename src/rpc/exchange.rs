@@ -5,6 +5,7 @@ use futures::{
     future::BoxFuture,
     stream::{self, FuturesUnordered},
 };
+use tokio::task::unconstrained;
 use tonic::Status;
 
 use super::wire::peer::{Frame, Message, message::Body};
@@ -78,7 +79,9 @@ where
                 Answer::Now(body) => messages.push(Message { group, id, body: Some(body) }),
                 Answer::Later(answer) => {
                     let mut answer = answer.map(move |body| Message { group, id, body: Some(body) }).boxed();
-                    match (&mut answer).now_or_never() {
+                    // Unconstrained: a task of tokio that did much in one go finds every queue full until it
+                    // yields. What then waited for its turn would be queued behind what came after it.
+                    match unconstrained(&mut answer).now_or_never() {
                         Some(message) => messages.push(message),
                         None => self.pending.push(answer),
                     }
@@ -87,3 +90,7 @@ where
         }
     }
 }
+
+#[cfg(test)]
+#[path = "exchange_test.rs"]
+mod tests;
