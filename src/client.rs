@@ -73,6 +73,7 @@ pub use crate::rpc::wire::v1::{
 };
 
 use crate::model::TableName;
+use crate::rpc::{Connector, TcpConnector};
 use map::PartitionMap;
 use pool::{Node, Pool};
 
@@ -119,7 +120,16 @@ impl Client {
     /// A client of the cluster that has these nodes, "http://host:port" or "host:port"; one is enough, others are
     /// found. Connects when it is first used; must be called within a tokio runtime. Errors: `Invalid`.
     pub fn connect(endpoints: Vec<String>, options: Options) -> Result<Self, Error> {
-        let pool = Pool::new(&endpoints, &options)?;
+        Self::connect_over(Arc::new(TcpConnector), endpoints, options)
+    }
+
+    /// The same over another network than TCP.
+    pub fn connect_over(
+        connector: Arc<dyn Connector>,
+        endpoints: Vec<String>,
+        options: Options,
+    ) -> Result<Self, Error> {
+        let pool = Pool::new(&endpoints, &options, connector)?;
         let jitter = AtomicU64::new(options.seed.unwrap_or_else(retry::entropy));
         let maps = RwLock::default();
         Ok(Self {

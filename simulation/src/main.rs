@@ -1,7 +1,34 @@
-//! The deterministic simulator: one seed decides a whole cluster's fate. Not built yet; `src/node/environment.rs`
-//! is the seam through which it will run the real `Node::start`.
+//! The deterministic simulator: one seed decides a whole cluster's fate.
 
-fn main() {
-    eprintln!("the simulator is not built yet");
-    std::process::exit(2);
+mod actors;
+mod child;
+mod cli;
+mod corpus;
+mod coverage;
+mod ddmin;
+mod difference;
+mod entropy;
+mod history;
+mod invariants;
+mod machine;
+mod network;
+mod observer;
+mod plan;
+mod pool;
+mod process;
+mod raft;
+mod scenario;
+mod seeds;
+mod shrink;
+mod stage;
+mod trace;
+mod verdict;
+mod world;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    cli::run(cli::Arguments::parse())
 }

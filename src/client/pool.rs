@@ -8,11 +8,14 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use hyper_util::rt::TokioIo;
 use tokio::time::Instant;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Channel, Endpoint, Uri};
+use tower::service_fn;
 
 use super::Options;
 use super::error::{Error, Kind};
+use crate::rpc::Connector;
 
 const DOWN_MIN: Duration = Duration::from_millis(500);
 const DOWN_MAX: Duration = Duration::from_secs(30);
@@ -27,7 +30,7 @@ pub(super) const MESSAGE_BYTES_MAX: usize = 64 << 20;
 pub(super) struct Node {
     /// "host:port".
     pub address: String,
-    endpoint: Endpoint,
+    dialer: Dialer,
     channels: Vec<Channel>,
     turn: AtomicUsize,
     silences: AtomicU32,
@@ -46,7 +49,25 @@ impl Node {
 
     /// A channel of its own, for what may fill a connection's window.
     pub fn own_channel(&self) -> Channel {
-        self.endpoint.connect_lazy()
+        self.dialer.channel()
+    }
+}
+
+/// Makes channels to one node.
+struct Dialer {
+    endpoint: Endpoint,
+    address: String,
+    connector: Arc<dyn Connector>,
+}
+
+impl Dialer {
+    /// A channel that connects when it is first used, and again after a failure.
+    fn channel(&self) -> Channel {
+        let (connector, address) = (self.connector.clone(), self.address.clone());
+        self.endpoint.connect_with_connector_lazy(service_fn(move |_: Uri| {
+            let connecting = connector.connect(address.clone());
+            async move { connecting.await.map(TokioIo::new) }
+        }))
     }
 }
 
@@ -58,17 +79,23 @@ pub(super) struct Pool {
     turn: AtomicUsize,
     born: Instant,
     options: Options,
+    connector: Arc<dyn Connector>,
 }
 
 impl Pool {
     /// A pool of the nodes with these addresses.
-    pub fn new(endpoints: &[String], options: &Options) -> Result<Self, Error> {
+    pub fn new(
+        endpoints: &[String],
+        options: &Options,
+        connector: Arc<dyn Connector>,
+    ) -> Result<Self, Error> {
         let pool = Self {
             order: Mutex::default(),
             by_address: Mutex::default(),
             turn: AtomicUsize::new(0),
             born: Instant::now(),
             options: options.clone(),
+            connector,
         };
         for endpoint in endpoints {
             pool.node(parse(endpoint)?)?;
@@ -85,11 +112,12 @@ impl Pool {
         if let Some(node) = nodes.get(address) {
             return Ok(node.clone());
         }
-        let endpoint = self.endpoint(address)?;
+        let (endpoint, connector) = (self.endpoint(address)?, self.connector.clone());
+        let dialer = Dialer { endpoint, address: address.to_owned(), connector };
         let node = Arc::new(Node {
             address: address.to_owned(),
-            channels: (0..self.options.channels_per_node.max(1)).map(|_| endpoint.connect_lazy()).collect(),
-            endpoint,
+            channels: (0..self.options.channels_per_node.max(1)).map(|_| dialer.channel()).collect(),
+            dialer,
             turn: AtomicUsize::new(0),
             silences: AtomicU32::new(0),
             down_until_ms: AtomicU64::new(0),
@@ -150,7 +178,6 @@ impl Pool {
         };
         Ok(Endpoint::from_shared(format!("http://{address}"))
             .map_err(invalid)?
-            .tcp_nodelay(true)
             .connect_timeout(self.options.connect_timeout)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -176,7 +203,7 @@ mod tests {
 
     fn pool(endpoints: &[&str]) -> Result<Pool, Error> {
         let endpoints: Vec<String> = endpoints.iter().map(|text| text.to_string()).collect();
-        Pool::new(&endpoints, &Options::default())
+        Pool::new(&endpoints, &Options::default(), Arc::new(crate::rpc::TcpConnector))
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use crate::model::Item;
 use crate::rpc::wire::v1;
 
 /// One change of one item.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     /// Unique, and the same each time the record is read.
     pub event_id: String,

@@ -46,7 +46,7 @@ pub(super) async fn run(node: Node, options: Options) {
 }
 
 /// Knows where every node is.
-fn connect(node: &Node, catalog: &Catalog) {
+pub(super) fn connect(node: &Node, catalog: &Catalog) {
     for member in catalog.nodes.values() {
         if let Some(connection) = node.shared.peers.set_address(member.id, &member.address) {
             node.shared.tasks.spawn("connection", connection);

@@ -223,8 +223,9 @@ impl ReplicaLoop {
             _ = self.stop.changed() => Action::Stop,
             landed = landing(&mut self.in_flight) => Action::Landed(landed),
             changed = self.leadership.changed() => if changed { Action::Leadership } else { Action::Stop },
-            _ = self.published.changed(), if self.term.is_none() => Action::Published,
-            _ = self.context.catalog.changed() => Action::Catalog,
+            // Whoever told of changes is gone when the member has failed: there is nothing to wait for.
+            told = self.published.changed(), if self.term.is_none() => told.map_or(Action::Stop, |()| Action::Published),
+            told = self.context.catalog.changed() => told.map_or(Action::Stop, |()| Action::Catalog),
             request = self.queue.recv(), if room => match request {
                 Some(request) => {
                     self.backlog.push_back(request);

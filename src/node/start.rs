@@ -57,6 +57,8 @@ pub struct Settings {
     pub partitions: u32,
     /// Bytes of recent log entries kept in memory.
     pub tail_bytes: usize,
+    /// Bytes of a segment of the log.
+    pub segment_bytes: u64,
     /// Raft's timing.
     pub timing: raft::Options,
 }
@@ -130,6 +132,7 @@ pub async fn start(settings: Settings, environment: Environment) -> Result<Start
     let (machine, catalog) = CatalogMachine::open(stores.catalog).map_err(io("the catalog does not open"))?;
     refuse_foreign(&identity, &catalog.borrow())?;
     refuse_without_log(&log, &*stores.items, &catalog.borrow())?;
+    let expected = machine.expected(&log).map_err(io("the catalog's log cannot be read"))?;
     let (log_store, _) = LogStore::new(log.clone(), GroupId::CATALOG);
     let catalog_group = Group::start(raft::Start {
         group: GroupId::CATALOG,
@@ -160,6 +163,7 @@ pub async fn start(settings: Settings, environment: Environment) -> Result<Start
         expressions: expression::Cache::new(EXPRESSIONS_MAX, EXPRESSIONS_BYTES_MAX),
     };
     let node = Node { shared: Arc::new(shared) };
+    reconcile::connect(&node, &expected);
     begin(&node, &settings, reports).await;
     Ok(Starting { node, connections: listening.connections })
 }
@@ -172,6 +176,7 @@ fn open_log(
     let counted = metrics.clone();
     let options = log::Options {
         tail_bytes_max: settings.tail_bytes,
+        segment_bytes: settings.segment_bytes,
         threaded: environment.threaded,
         observer: Some(Arc::new(move |batch| counted.log_written(batch))),
         ..log::Options::default()

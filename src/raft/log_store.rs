@@ -1,6 +1,14 @@
 //! openraft's log storage over the node's log.
 
-use std::{fmt::Debug, io, ops::Bound, ops::RangeBounds};
+use std::{
+    fmt::Debug,
+    io,
+    ops::{Bound, RangeBounds},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use openraft::{
     LogState, OptionalSend, RaftLogReader,
@@ -28,6 +36,9 @@ pub struct LogStore {
 pub struct LogReader {
     log: Log,
     group: GroupId,
+    /// The index behind the last entry submitted. An entry below that the log does not have was refused by the disk:
+    /// nobody may take it for one that never was.
+    submitted_end: Arc<AtomicU64>,
 }
 
 impl LogStore {
@@ -35,7 +46,8 @@ impl LogStore {
     pub fn new(log: Log, group: GroupId) -> (Self, watch::Receiver<Option<u64>>) {
         let last = log.state(group).and_then(|state| state.last).map(|last| last.index);
         let (durable, watching) = watch::channel(last);
-        (Self { reader: LogReader { log, group }, durable }, watching)
+        let submitted_end = Arc::new(AtomicU64::new(last.map_or(0, |last| last + 1)));
+        (Self { reader: LogReader { log, group, submitted_end }, durable }, watching)
     }
 
     async fn wait(&self, submit: impl FnOnce(&Log, crate::log::Done)) -> io::Result<()> {
@@ -82,7 +94,14 @@ impl LogReader {
             Bound::Unbounded => u64::MAX,
         };
         let from = from.max(state.first_index);
-        let end = end.min(state.last.map_or(0, |last| last.index + 1));
+        let known_end = state.last.map_or(0, |last| last.index + 1);
+        if known_end < end.min(self.submitted_end.load(Ordering::Acquire)) {
+            return Err(io::Error::other(format!(
+                "the disk refused entries of group {} from {known_end} on",
+                self.group
+            )));
+        }
+        let end = end.min(known_end);
         let mut entries = Vec::new();
         let (mut next, mut left) = (from, bytes_max);
         while next < end {
@@ -135,6 +154,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             callback.io_completed(Ok(()));
             return Ok(());
         };
+        self.reader.submitted_end.store(last + 1, Ordering::Release);
         let durable = self.durable.clone();
         let done = move |result: Result<(), crate::log::Error>| {
             if result.is_ok() {
@@ -149,6 +169,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
     async fn truncate_after(&mut self, last: Option<LogId>) -> Result<(), io::Error> {
         let group = self.reader.group;
         let after = last.as_ref().map(position);
+        self.reader.submitted_end.store(after.map_or(0, |after| after.index + 1), Ordering::Release);
         self.wait(|log, done| log.truncate(group, after, done)).await?;
         self.durable.send_if_modified(|durable| {
             let shortened = *durable > after.map(|at| at.index);

@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use super::{
     snapshot::{Header, Received, Sending, Spool},
     type_config::{
-        Entry, LogId, Members, Outcome, Proposal, SnapshotMeta, StoredMembership, TypeConfig, log_id,
-        position,
+        Entry, LogId, Members, Outcome, Proposal, SnapshotMeta, StoredMembership, TypeConfig, decode_entry,
+        log_id, position,
     },
 };
 use crate::{
@@ -290,6 +290,20 @@ impl CatalogMachine {
         Proposal(bytes.into())
     }
 
+    /// The catalog as it will be if everything in this node's log commits. What it says is a hint, no more: but the
+    /// nodes that could commit it must find each other before they do.
+    pub fn expected(&self, log: &Log) -> io::Result<Catalog> {
+        let mut catalog = self.persisted.catalog.clone();
+        let floor = log.state(GroupId::CATALOG).and_then(|state| state.floor);
+        let next = self.persisted.applied.max(floor).map_or(0, |at| at.index + 1);
+        for (at, bytes) in log.read(GroupId::CATALOG, next, u64::MAX, usize::MAX).map_err(io::Error::other)? {
+            if let EntryPayload::Normal(proposal) = decode_entry(at, bytes)?.payload {
+                catalog.apply(command(at, &proposal)?);
+            }
+        }
+        Ok(catalog)
+    }
+
     fn apply_one(&mut self, entry: Entry) -> io::Result<Outcome> {
         let at = position(&entry.log_id);
         self.persisted.applied = Some(at);
@@ -299,14 +313,8 @@ impl CatalogMachine {
                 self.persisted.membership = (Some(at), Members::of(&membership));
                 Ok(Outcome::Applied)
             }
-            EntryPayload::Normal(Proposal(bytes)) => {
-                let command = match bytes.split_first() {
-                    Some((&KIND_COMMAND, command)) => postcard::from_bytes(command).ok(),
-                    _ => None,
-                };
-                let command =
-                    command.ok_or_else(|| io::Error::other(format!("entry {at} does not decode")))?;
-                Ok(Outcome::Catalog(self.persisted.catalog.apply(command)))
+            EntryPayload::Normal(proposal) => {
+                Ok(Outcome::Catalog(self.persisted.catalog.apply(command(at, &proposal)?)))
             }
         }
     }
@@ -384,6 +392,15 @@ impl Machine {
             Self::Partition(machine) => machine.import(spool),
         }
     }
+}
+
+/// The command proposed so.
+fn command(at: Position, Proposal(bytes): &Proposal) -> io::Result<catalog::Command> {
+    let command = match bytes.split_first() {
+        Some((&KIND_COMMAND, command)) => postcard::from_bytes(command).ok(),
+        _ => None,
+    };
+    command.ok_or_else(|| io::Error::other(format!("entry {at} does not decode")))
 }
 
 pub(super) fn stored((since, members): &(Option<Position>, Members)) -> StoredMembership {

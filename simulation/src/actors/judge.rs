@@ -1,0 +1,93 @@
+//! Reads, when all is well again, everything there is: what the invariants compare the rest with. It also shows that the
+//! cluster serves: every partition takes a write.
+
+use std::{collections::BTreeMap, pin::pin, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use futures::TryStreamExt;
+use watertable::{
+    client::{Client, Scan, Start, WriteOptions},
+    model::{Item, TableName},
+};
+
+use crate::{
+    history::{Key, ShardStory},
+    stage::{Shared, table_name},
+};
+
+/// An open shard is read to its end when so many pages in a row are empty.
+const EMPTY_PAGES: u32 = 2;
+
+/// Reads everything into the history.
+pub async fn judge(shared: &Shared) -> Result<()> {
+    let client = shared.client(shared.plan().seed.wrapping_add(1));
+    for table in 0..shared.plan().tables.len() {
+        let name = table_name(table);
+        serve(shared, &client, table, &name).await.with_context(|| format!("{name} does not serve"))?;
+        let items = scan(&client, table, &name).await.with_context(|| format!("{name} is not scanned"))?;
+        let arns = shared.history(|history| {
+            let story = &mut history.tables[table];
+            story.items = items;
+            story.streams.iter().map(|stream| stream.arn.clone()).collect::<Vec<_>>()
+        });
+        for (number, arn) in arns.iter().enumerate() {
+            let shards = read_all(&client, arn).await.with_context(|| format!("{arn} is not read"))?;
+            shared.history(|history| history.tables[table].streams[number].shards = shards);
+        }
+    }
+    Ok(())
+}
+
+/// Deletes, in each partition, an item that is not there: that takes a leader and a quorum, and changes nothing.
+async fn serve(shared: &Shared, client: &Client, table: usize, name: &TableName) -> Result<()> {
+    let described = client.describe_table(name).await?;
+    let sorted = shared.plan().tables[table].sorted;
+    for partition in &described.partitions {
+        let mut keys = (1_000_000..).map(|id| Key { table, id, at: 0 }.item(sorted));
+        let inside = keys.find(|item| {
+            described.key.key_of_item(item).is_ok_and(|key| partition.range.contains(key.hash()))
+        });
+        let key = inside.context("some key hashes there")?;
+        client.delete_item(name, &key, WriteOptions::default()).await?;
+    }
+    Ok(())
+}
+
+async fn scan(client: &Client, table: usize, name: &TableName) -> Result<BTreeMap<Key, Item>> {
+    let mut items = BTreeMap::new();
+    let mut pages = pin!(client.scan_all(name, Scan { consistent: true, ..Scan::default() }));
+    while let Some(page) = pages.try_next().await? {
+        for item in page.items {
+            let key = Key::of(table, &item).with_context(|| format!("nobody wrote {item:?}"))?;
+            if items.insert(key, item).is_some() {
+                bail!("the scan shows {key:?} twice");
+            }
+        }
+    }
+    Ok(items)
+}
+
+async fn read_all(client: &Client, arn: &str) -> Result<Vec<ShardStory>> {
+    let stream = client.describe_stream(arn).await?;
+    let mut shards = Vec::new();
+    for shard in stream.shards {
+        let mut next = Some(client.shard_iterator(arn, &shard.id, &Start::TrimHorizon).await?);
+        let mut records = Vec::new();
+        let mut empty = 0;
+        while let Some(iterator) = next.take() {
+            let page = client.get_records(&iterator, 0).await?;
+            empty = if page.records.is_empty() { empty + 1 } else { 0 };
+            records.extend(page.records);
+            if shard.ending.is_none() && empty >= EMPTY_PAGES {
+                break;
+            }
+            if empty > 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            next = page.next;
+        }
+        let (id, parent, starting, ending) = (shard.id, shard.parent, shard.starting, shard.ending);
+        shards.push(ShardStory { id, parent, starting, ending, records });
+    }
+    Ok(shards)
+}

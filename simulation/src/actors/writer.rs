@@ -1,0 +1,179 @@
+//! Writes and reads items, and notes what came of it.
+
+use watertable::{
+    client::{Client, Error, Expression, Kind, ReturnValues, WriteOptions, Written},
+    model::{AttributeValue, Item, Number, TableName},
+};
+
+use super::Cast;
+use crate::{
+    history::{Call, Change, Condition, Key, WriteOutcome, name, written_by},
+    stage::{now, table_name},
+};
+
+struct Writer {
+    cast: Cast,
+    client: Client,
+    table: TableName,
+    pad_bytes: u64,
+    /// What it last saw at some key: conditions ask for it.
+    seen: Option<(Key, u64)>,
+}
+
+/// Writes and reads at random.
+pub async fn write(cast: Cast, pace_ms: u64, operations: u64, pad_bytes: u64) {
+    let client = cast.shared.client(cast.seed);
+    let table = table_name(cast.table);
+    let mut writer = Writer { cast, client, table, pad_bytes, seen: None };
+    for _ in 0..operations {
+        if !writer.cast.goes_on() {
+            return;
+        }
+        let key = writer.key();
+        match writer.cast.random.below(100) {
+            0..70 => writer.change(key).await,
+            70..90 => writer.read(key, true).await,
+            _ => writer.read(key, false).await,
+        }
+        writer.cast.pause(pace_ms).await;
+    }
+}
+
+fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(Number::parse(&value.to_string()).expect("integers are numbers"))
+}
+
+impl Writer {
+    fn sorted(&self) -> bool {
+        self.cast.shared.plan().tables[self.cast.table].sorted
+    }
+
+    /// Some key, the first ones more often than others.
+    fn key(&mut self) -> Key {
+        let (ids, places) = {
+            let table = &self.cast.shared.plan().tables[self.cast.table];
+            (table.ids, table.places)
+        };
+        let random = &mut self.cast.random;
+        let id = if random.percent(30) { 0 } else { random.below(ids) };
+        Key { table: self.cast.table, id, at: random.below(places) }
+    }
+
+    fn pad(&mut self) -> String {
+        let length = self.cast.random.between(0, self.pad_bytes) as usize;
+        "abcdefghijklmnopqrstuvwxyz".chars().cycle().take(length).collect()
+    }
+
+    fn any_change(&mut self, operation: u64, key: &Item) -> Change {
+        match self.cast.random.below(100) {
+            0..35 => {
+                let mut item = key.clone();
+                item.insert(name("w"), number(operation));
+                item.insert(name("pad"), AttributeValue::S(self.pad()));
+                Change::Put(item)
+            }
+            35..55 => Change::Set(self.pad()),
+            55..70 => Change::Add(self.cast.random.between(1, 9).cast_signed()),
+            70..78 => Change::Touch,
+            _ => Change::Delete,
+        }
+    }
+
+    fn any_condition(&mut self, key: Key) -> Option<Condition> {
+        match self.cast.random.below(100) {
+            0..60 => None,
+            60..72 => Some(Condition::Exists),
+            72..84 => Some(Condition::Absent),
+            _ => {
+                let (_, w) = self.seen.filter(|(seen, _)| *seen == key)?;
+                Some(Condition::WrittenBy(w))
+            }
+        }
+    }
+
+    async fn change(&mut self, key: Key) {
+        let operation = self.cast.shared.number();
+        let key_item = key.item(self.sorted());
+        let change = self.any_change(operation, &key_item);
+        let condition = self.any_condition(key);
+        let shows = self.cast.random.percent(50);
+        let updates = matches!(change, Change::Set(_) | Change::Add(_) | Change::Touch);
+        let return_values = match (shows, updates) {
+            (false, _) => ReturnValues::Unspecified,
+            (true, true) if self.cast.random.percent(50) => ReturnValues::AllNew,
+            (true, _) => ReturnValues::AllOld,
+        };
+        let options = WriteOptions {
+            condition: condition.map(expression_of),
+            return_values,
+            show_rejected: shows,
+            ..WriteOptions::default()
+        };
+        let begun = now();
+        let answer = self.send(operation, &key_item, &change, options).await;
+        let outcome = outcome_of(answer, return_values, shows);
+        let call = Call::Write { change, condition, outcome };
+        self.cast.shared.note(operation, self.cast.number, key, begun, call);
+    }
+
+    async fn send(
+        &self,
+        operation: u64,
+        key: &Item,
+        change: &Change,
+        options: WriteOptions,
+    ) -> Result<Written, Error> {
+        let (client, table) = (&self.client, &self.table);
+        let update = match change {
+            Change::Put(item) => return client.put_item(table, item, options).await,
+            Change::Delete => return client.delete_item(table, key, options).await,
+            Change::Set(pad) => Expression::new("SET w = :w, #pad = :pad")
+                .name("#pad", "pad")
+                .value(":w", number(operation))
+                .value(":pad", AttributeValue::S(pad.clone())),
+            Change::Add(amount) => Expression::new("SET w = :w ADD n :amount")
+                .value(":w", number(operation))
+                .value(":amount", number(amount)),
+            Change::Touch => return client.update_item(table, key, None, options).await,
+        };
+        client.update_item(table, key, Some(update), options).await
+    }
+
+    async fn read(&mut self, key: Key, consistent: bool) {
+        let operation = self.cast.shared.number();
+        let begun = now();
+        let found = self.client.get_item(&self.table, &key.item(self.sorted()), consistent).await.ok();
+        if let Some(w) = found.as_ref().and_then(|item| item.as_ref().and_then(written_by)) {
+            self.seen = Some((key, w));
+        }
+        let call = Call::Read { consistent, found };
+        self.cast.shared.note(operation, self.cast.number, key, begun, call);
+    }
+}
+
+fn expression_of(condition: Condition) -> Expression {
+    match condition {
+        Condition::Exists => Expression::exists(&name("id")),
+        Condition::Absent => Expression::not_exists(&name("id")),
+        Condition::WrittenBy(w) => Expression::new("w = :written").value(":written", number(w)),
+    }
+}
+
+fn outcome_of(answer: Result<Written, Error>, asked: ReturnValues, shows: bool) -> WriteOutcome {
+    match answer {
+        Ok(written) => WriteOutcome::Done {
+            before: (asked == ReturnValues::AllOld).then(|| written.attributes.clone()),
+            after: (asked == ReturnValues::AllNew).then_some(written.attributes),
+        },
+        Err(error) if error.is_condition_failed() => {
+            WriteOutcome::Rejected(shows.then(|| error.item().cloned()))
+        }
+        Err(error) => match error.kind() {
+            Kind::Unknown => WriteOutcome::Unknown,
+            Kind::Unavailable => WriteOutcome::Failed,
+            Kind::Invalid | Kind::Rejected | Kind::Fatal => {
+                panic!("a good write was refused: {error}");
+            }
+        },
+    }
+}

@@ -1,0 +1,179 @@
+//! `simulation run`: many seeds, each in a process of its own.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+use indicatif::ProgressBar;
+
+use super::{
+    Children, minutes, progress, replay_file, replay_seed,
+    report::{Failed, Report, Smaller},
+    shrink::plan_file,
+};
+use crate::{
+    child::{self, Ended, Work, now, scenario_name},
+    corpus,
+    coverage::Coverage,
+    plan::{Plan, Scenario},
+    pool, scenario,
+    seeds::Seeds,
+    shrink::{Limits, shrink},
+};
+
+/// How the report looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// Run many seeds, each in a process of its own. Exit code 1: a seed failed, or something that must be exercised
+/// never was.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  simulation run --seeds 0..200\n  \
+                  simulation run --corpus --seeds 1000..100000 --minutes 10 --shrink\n  \
+                  simulation run --seeds 7 --scenario retention --output json")]
+pub struct Run {
+    /// Which: `A..B`, `A..=B` or `N`.
+    #[arg(long, value_name = "A..B", required_unless_present = "corpus")]
+    seeds: Option<Seeds>,
+    /// What they are run as.
+    #[arg(long, default_value = "short")]
+    scenario: Scenario,
+    /// Run those that once showed something before.
+    #[arg(long)]
+    corpus: bool,
+    #[command(flatten)]
+    children: Children,
+    /// Start no seed after so many minutes.
+    #[arg(long, value_name = "M", value_parser = minutes)]
+    minutes: Option<Duration>,
+    /// Judge what was exercised if at least so many seeds ran.
+    #[arg(long, value_name = "N", default_value = "100")]
+    judge_coverage: u64,
+    /// Make the plan of each failure as small as possible at the end.
+    #[arg(long)]
+    shrink: bool,
+    /// Minutes for that, for all failures together.
+    #[arg(long, value_name = "M", default_value = "10", value_parser = minutes, requires = "shrink")]
+    shrink_minutes: Duration,
+    /// Where the small plans go.
+    #[arg(long, value_name = "DIRECTORY", default_value = ".", requires = "shrink")]
+    shrink_to: PathBuf,
+    /// How the report looks.
+    #[arg(long, default_value = "table")]
+    output: Output,
+}
+
+impl Run {
+    pub fn run(self) -> anyhow::Result<bool> {
+        let known = if self.corpus { corpus::entries()? } else { Vec::new() };
+        let known: Vec<(Scenario, u64)> = known.iter().map(|entry| (entry.scenario, entry.seed)).collect();
+        let wanted = self.seeds.iter().flat_map(Seeds::iter).map(|seed| (self.scenario, seed));
+        let wanted = wanted.filter(|run| !known.contains(run));
+        let again = self.seeds.as_ref().map_or(0, |seeds| {
+            let again = |(scenario, seed): &&(Scenario, u64)| {
+                *scenario == self.scenario && seeds.iter().contains(seed)
+            };
+            known.iter().filter(again).count() as u64
+        });
+        let count = self.seeds.as_ref().map_or(0, Seeds::count) - again + known.len() as u64;
+        anyhow::ensure!(count > 0, "there is nothing to run: the corpus is empty");
+
+        let mut report = self.run_all(known.iter().copied().chain(wanted), count)?;
+        if self.shrink {
+            self.shrink_all(&mut report)?;
+        }
+        match self.output {
+            Output::Table => report.print_table()?,
+            Output::Json => report.print_json()?,
+        }
+        Ok(report.is_good())
+    }
+
+    fn run_all(
+        &self,
+        mut runs: impl Iterator<Item = (Scenario, u64)> + Send,
+        count: u64,
+    ) -> anyhow::Result<Report> {
+        let template = "{bar:30} {pos}/{len} seeds, {per_sec}, {eta} left {msg}";
+        let bar = progress(self.output == Output::Table, count, template)?;
+        let required = scenario::marks_required();
+        let mut coverage = Coverage::new(required);
+        let mut report = Report::default();
+        let mut simulated_ms = 0;
+        let started = now();
+        let until = self.minutes.map(|minutes| started + minutes);
+        let next = || {
+            let in_time = until.is_none_or(|until| now() < until);
+            in_time.then(|| runs.next()).flatten()
+        };
+        let work = |(scenario, seed)| {
+            let ended = child::run(Work::Seed(seed, scenario), self.children.timeout)?;
+            anyhow::Ok((scenario, seed, ended))
+        };
+        pool::each(self.children.jobs(), next, work, |(scenario, seed, ended)| {
+            if let Some(outcome) = &ended.outcome {
+                coverage.add(&outcome.marks);
+                simulated_ms += outcome.simulated_ms;
+                report.operations += outcome.operations;
+            }
+            self.count(&mut report, &bar, scenario, seed, ended);
+            bar.inc(1);
+        })?;
+        bar.finish_and_clear();
+        let ran = report.passed + report.failed;
+        report.failures.sort_by(|one, other| (&one.scenario, one.seed).cmp(&(&other.scenario, other.seed)));
+        report.not_started = count - ran;
+        report.seconds = (now() - started).as_secs_f64();
+        report.seeds_per_second = ran as f64 / report.seconds;
+        report.simulated_hours = simulated_ms as f64 / 3_600_000.0;
+        report.judge(&coverage, required, self.judge_coverage);
+        Ok(report)
+    }
+
+    fn count(&self, report: &mut Report, bar: &ProgressBar, scenario: Scenario, seed: u64, ended: Ended) {
+        let Some(failure) = ended.failure else {
+            report.passed += 1;
+            return;
+        };
+        report.failed += 1;
+        let failed = Failed::new(scenario_name(scenario), seed, failure, replay_seed(seed, scenario));
+        bar.suspend(|| failed.print(ended.outcome.is_none()));
+        bar.set_message(format!("{} failed", report.failed));
+        report.failures.push(failed);
+    }
+
+    /// Each gets an equal part of the time that is left.
+    fn shrink_all(&self, report: &mut Report) -> anyhow::Result<()> {
+        let until = now() + self.shrink_minutes;
+        let count = report.failures.len();
+        for (at, failed) in report.failures.iter_mut().enumerate() {
+            let scenario = Scenario::from_str(&failed.scenario, false).map_err(anyhow::Error::msg)?;
+            let plan = Plan::from_seed(failed.seed, scenario);
+            let share = until.saturating_duration_since(now()) / (count - at) as u32;
+            let limits =
+                Limits { jobs: self.children.jobs(), timeout: self.children.timeout, until: now() + share };
+            eprintln!("shrinking {} {} for up to {:.0} s", failed.scenario, failed.seed, share.as_secs_f64());
+            let shrunk = match shrink(&plan, limits, |_, _| {}) {
+                Ok(shrunk) => shrunk,
+                // It may not fail again; the other failures are worth their time all the same.
+                Err(error) => {
+                    eprintln!("{} {}: {error:#}", failed.scenario, failed.seed);
+                    continue;
+                }
+            };
+            let file = self.shrink_to.join(plan_file(failed.seed, scenario));
+            super::shrink::write_plan(&shrunk.plan, &file)?;
+            failed.shrunk = Some(Smaller {
+                pieces: shrunk.plan.pieces(),
+                pieces_before: plan.pieces(),
+                replay: replay_file(&file),
+                file: file.display().to_string(),
+            });
+        }
+        Ok(())
+    }
+}

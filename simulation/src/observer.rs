@@ -1,0 +1,93 @@
+//! Looks into the nodes while they run, and tells the invariants of Raft what it sees.
+
+use watertable::node::Inspected;
+
+use crate::{
+    raft::{self, Look},
+    verdict::{Marks, Violation},
+    world::World,
+};
+
+/// Looks.
+#[derive(Default)]
+pub struct Observer {
+    raft: raft::Invariants,
+}
+
+impl Observer {
+    fn look(world: &World) -> Look {
+        let nodes = world.machines.iter().enumerate();
+        let up = nodes.filter_map(|(number, machine)| Some((number, machine.node()?)));
+        up.map(|(number, node)| {
+            (number, node.inspect().into_iter().map(|inspected| (inspected.group, inspected)).collect())
+        })
+        .collect()
+    }
+
+    /// Whether all nodes are members of one cluster.
+    pub fn has_joined(&self, world: &World, nodes: usize) -> bool {
+        let catalogs = world.machines.iter().filter_map(|machine| Some(machine.node()?.catalog()));
+        catalogs.filter(|catalog| catalog.nodes.len() == nodes).count() == nodes
+    }
+
+    /// Whether every group has a leader that serves, and every replica has applied the same.
+    pub fn has_converged(&self, world: &World) -> bool {
+        let look = Self::look(world);
+        let Some((_, any)) = world
+            .machines
+            .iter()
+            .enumerate()
+            .find_map(|(number, machine)| machine.node().map(|node| (number, node)))
+        else {
+            return false;
+        };
+        let catalog = any.catalog();
+        look.len() == world.machines.len()
+            && catalog.partitions.iter().all(|(group, partition)| {
+                let members: Vec<&Inspected> = look.values().filter_map(|groups| groups.get(group)).collect();
+                members.len() == partition.replicas.len()
+                    && members.iter().filter(|member| member.serves).count() == 1
+                    && members.iter().all(|member| {
+                        member.status.applied.map(|at| at.index) == member.status.last_index
+                            && member.status.applied == members[0].status.applied
+                    })
+            })
+    }
+
+    /// What the nodes are doing, for a person.
+    pub fn state(&self, world: &World) -> String {
+        let mut text = String::new();
+        for number in 0..world.machines.len() {
+            text.push_str(&format!(
+                "\nnode-{}{}:",
+                number + 1,
+                if world.is_up(number) { "" } else { " (down)" }
+            ));
+            for inspected in Self::look(world).remove(&number).unwrap_or_default().into_values() {
+                let status = &inspected.status;
+                text.push_str(&format!(
+                    "\n  group {} {:?} term {} last {:?} applied {:?} leader {:?} serves {}",
+                    inspected.group,
+                    status.role,
+                    status.term,
+                    status.last_index,
+                    status.applied,
+                    status.leader,
+                    inspected.serves
+                ));
+            }
+        }
+        text
+    }
+
+    /// Looks once.
+    pub fn observe(&mut self, world: &World, marks: &mut Marks) -> Result<(), Violation> {
+        let look = Self::look(world);
+        self.raft.look(world, &look, marks)
+    }
+
+    /// Judges the end.
+    pub fn judge(&mut self, world: &World, marks: &mut Marks) -> Result<(), Violation> {
+        raft::replicas_equal(world, &Self::look(world), marks)
+    }
+}

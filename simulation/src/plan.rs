@@ -1,0 +1,335 @@
+//! What a run will be: everything that a seed decides, written down, so that pieces of it can be left out.
+//!
+//! Whoever acts in a run has a seed of its own here: leaving out one does not change what the others do.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::entropy::Random;
+
+/// Which kind of run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Scenario {
+    /// Half a minute of everything at once.
+    Short,
+    /// 36 hours, for retention.
+    Retention,
+}
+
+/// What a table's streams show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum View {
+    KeysOnly,
+    NewImage,
+    OldImage,
+    NewAndOldImages,
+}
+
+/// A table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TablePlan {
+    /// What its stream shows; absent: it begins without one.
+    pub view: Option<View>,
+    /// Whether it has a sort key.
+    pub sorted: bool,
+    /// How many partitions.
+    pub partitions: u32,
+    /// Partition keys in use.
+    pub ids: u64,
+    /// Sort keys in use, of each.
+    pub places: u64,
+}
+
+/// What somebody does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Writes and reads items.
+    Writer {
+        /// Milliseconds between two operations, at most.
+        pace_ms: u64,
+        /// Operations at most.
+        operations: u64,
+        /// The longest `pad`, bytes.
+        pad_bytes: u64,
+    },
+    /// Reads streams by iterators.
+    Reader {
+        /// Milliseconds between two pages, at most.
+        pace_ms: u64,
+    },
+    /// Has a stream pushed to it.
+    Subscriber {
+        /// Milliseconds it takes over a delivery, at most.
+        pace_ms: u64,
+    },
+    /// Turns streams of one table off and on.
+    Switcher {
+        /// Milliseconds between two changes, at most.
+        pace_ms: u64,
+    },
+    /// Creates and deletes tables of its own.
+    Creator {
+        /// Milliseconds between two, at most.
+        pace_ms: u64,
+    },
+}
+
+/// Somebody who uses the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// Its own.
+    pub seed: u64,
+    /// The table it works on.
+    pub table: usize,
+    /// What it does.
+    pub role: Role,
+}
+
+/// Something that goes wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// When, simulated ms.
+    pub at_ms: u64,
+    /// For how long, ms.
+    pub for_ms: u64,
+    /// What.
+    pub kind: FaultKind,
+}
+
+/// What goes wrong. Nodes are counted from 0.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FaultKind {
+    /// The process dies.
+    Kill { node: usize },
+    /// The machine loses power, and of what was not synced keeps what the seed says.
+    PowerLoss { node: usize, seed: u64 },
+    /// All machines lose power at once.
+    PowerLossOfAll { seed: u64 },
+    /// Nothing gets from these to the others, nor back.
+    Partition { nodes: BTreeSet<usize> },
+    /// Nothing gets from one to the other, but back it does.
+    OneWay { from: usize, to: usize },
+    /// Messages between two wait until it is over.
+    Hold { one: usize, other: usize },
+    /// The clients do not reach this node.
+    CutOff { node: usize },
+    /// Messages take up to so long.
+    Latency { max_ms: u64 },
+    /// A clock is set so much ahead (or back).
+    Clock { node: usize, by_ms: i64 },
+    /// A disk is full.
+    DiskFull { node: usize },
+    /// A sync fails; the node stops, and is started again.
+    SyncFails { node: usize },
+}
+
+impl FaultKind {
+    /// Its name, as in plans.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Kill { .. } => "kill",
+            Self::PowerLoss { .. } => "power_loss",
+            Self::PowerLossOfAll { .. } => "power_loss_of_all",
+            Self::Partition { .. } => "partition",
+            Self::OneWay { .. } => "one_way",
+            Self::Hold { .. } => "hold",
+            Self::CutOff { .. } => "cut_off",
+            Self::Latency { .. } => "latency",
+            Self::Clock { .. } => "clock",
+            Self::DiskFull { .. } => "disk_full",
+            Self::SyncFails { .. } => "sync_fails",
+        }
+    }
+}
+
+/// A run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Where it came from; seeds what nobody else has a seed for.
+    pub seed: u64,
+    /// Which kind.
+    pub scenario: Scenario,
+    /// Nodes of the cluster.
+    pub nodes: usize,
+    /// How long things go wrong, simulated ms.
+    pub faults_ms: u64,
+    /// A step of the simulation, ms; no message is faster.
+    pub tick_ms: u64,
+    /// The slowest message while nothing else is said, ms.
+    pub latency_ms: u64,
+    /// Each clock's drift, parts per million.
+    pub drift_ppm: Vec<i64>,
+    /// Bytes of a segment of the logs.
+    pub segment_bytes: u64,
+    /// The tables.
+    pub tables: Vec<TablePlan>,
+    /// Who uses them.
+    pub actors: Vec<Actor>,
+    /// What goes wrong.
+    pub faults: Vec<Fault>,
+}
+
+impl Plan {
+    /// What a seed decides.
+    pub fn from_seed(seed: u64, scenario: Scenario) -> Self {
+        match scenario {
+            Scenario::Short | Scenario::Retention => Self::short(seed),
+        }
+    }
+
+    fn short(seed: u64) -> Self {
+        let mut random = Random::new(seed, "plan");
+        let nodes = *random.pick(&[3, 3, 3, 3, 4, 5, 7]);
+        let faults_ms = random.between(8_000, 20_000);
+        let tables: Vec<TablePlan> =
+            (0..random.between(1, 4)).map(|at| TablePlan::any(&mut random, at)).collect();
+        let mut actors = Vec::new();
+        for (table, plan) in tables.iter().enumerate() {
+            actors.extend(actors_of(&mut random, table, plan));
+        }
+        Self {
+            seed,
+            scenario: Scenario::Short,
+            nodes,
+            faults_ms,
+            tick_ms: random.between(1, 3),
+            latency_ms: random.between(4, 30),
+            drift_ppm: (0..nodes).map(|_| random.between(0, 200).cast_signed() - 100).collect(),
+            segment_bytes: *random.pick(&[64 << 10, 256 << 10, 1 << 20, 64 << 20]),
+            faults: faults(&mut random, nodes, faults_ms),
+            tables,
+            actors,
+        }
+    }
+
+    /// How many pieces can be left out one by one: faults, then actors.
+    pub fn pieces(&self) -> usize {
+        self.faults.len() + self.actors.len()
+    }
+
+    /// The plan without these pieces.
+    pub fn without(&self, pieces: &BTreeSet<usize>) -> Self {
+        let mut plan = self.clone();
+        let faults = self.faults.len();
+        let kept = |offset: usize| move |at: &usize| !pieces.contains(&(offset + at));
+        plan.faults = (0..faults).filter(kept(0)).map(|at| self.faults[at].clone()).collect();
+        plan.actors = (0..self.actors.len()).filter(kept(faults)).map(|at| self.actors[at].clone()).collect();
+        plan
+    }
+
+    /// Simpler plans of the same pieces, the most promising first.
+    pub fn simpler(&self) -> Vec<Self> {
+        let mut plans = Vec::new();
+        if self.faults_ms > 2_000 {
+            let mut plan = self.clone();
+            plan.faults_ms /= 2;
+            plan.faults.retain(|fault| fault.at_ms < plan.faults_ms);
+            plans.push(plan);
+        }
+        let mut plan = self.clone();
+        for actor in &mut plan.actors {
+            if let Role::Writer { operations, pad_bytes, .. } = &mut actor.role {
+                (*operations, *pad_bytes) = (*operations / 2, *pad_bytes / 2);
+            }
+        }
+        plans.push(plan);
+        if self.nodes > 3 {
+            let mut plan = self.clone();
+            plan.nodes = 3;
+            plans.push(plan);
+        }
+        plans.retain(|plan| plan != self);
+        plans
+    }
+}
+
+impl TablePlan {
+    fn any(random: &mut Random, at: u64) -> Self {
+        let views = [
+            Some(View::NewAndOldImages),
+            Some(View::NewAndOldImages),
+            Some(View::NewImage),
+            Some(View::OldImage),
+            Some(View::KeysOnly),
+            None,
+        ];
+        let sorted = random.percent(50);
+        Self {
+            // One table at least tells everything.
+            view: if at == 0 { views[0] } else { *random.pick(&views) },
+            sorted,
+            partitions: random.between(1, 4) as u32,
+            ids: random.between(1, 8),
+            places: if sorted { random.between(1, 4) } else { 1 },
+        }
+    }
+}
+
+fn actors_of(random: &mut Random, table: usize, plan: &TablePlan) -> Vec<Actor> {
+    let mut actors = Vec::new();
+    let pads = [0, 0, 20, 300, 5_000, 60_000];
+    for _ in 0..random.between(1, 4) {
+        let (pace_ms, pad_bytes) = (*random.pick(&[2, 20, 60, 300]), *random.pick(&pads));
+        let role = Role::Writer { pace_ms, operations: random.between(20, 400), pad_bytes };
+        actors.push(Actor { seed: random.next(), table, role });
+    }
+    for _ in 0..if plan.view.is_some() { random.below(3) } else { 0 } {
+        let role = Role::Reader { pace_ms: *random.pick(&[10, 100, 600]) };
+        actors.push(Actor { seed: random.next(), table, role });
+    }
+    if plan.view.is_some() && random.percent(40) {
+        let role = Role::Subscriber { pace_ms: *random.pick(&[0, 10, 400]) };
+        actors.push(Actor { seed: random.next(), table, role });
+    }
+    if table > 0 && random.percent(40) {
+        let role = Role::Switcher { pace_ms: random.between(500, 5_000) };
+        actors.push(Actor { seed: random.next(), table, role });
+    }
+    if table == 0 && random.percent(30) {
+        let role = Role::Creator { pace_ms: random.between(300, 3_000) };
+        actors.push(Actor { seed: random.next(), table, role });
+    }
+    actors
+}
+
+/// Faults of a random subset of all kinds ("swarm testing", Groce and others 2012): what is left out lets the rest get
+/// further.
+fn faults(random: &mut Random, nodes: usize, faults_ms: u64) -> Vec<Fault> {
+    const KINDS: u64 = 11;
+    let enabled: Vec<u64> = (0..KINDS).filter(|_| random.percent(40)).collect();
+    let count = if enabled.is_empty() { 0 } else { random.between(0, 14) };
+    let mut faults: Vec<Fault> = (0..count)
+        .map(|_| {
+            let node = random.below(nodes as u64) as usize;
+            let other = (node + 1 + random.below(nodes as u64 - 1) as usize) % nodes;
+            let kind = match *random.pick(&enabled) {
+                0 => FaultKind::Kill { node },
+                1 => FaultKind::PowerLoss { node, seed: random.next() },
+                2 => FaultKind::PowerLossOfAll { seed: random.next() },
+                3 => FaultKind::Partition { nodes: (0..nodes).filter(|_| random.percent(40)).collect() },
+                4 => FaultKind::OneWay { from: node, to: other },
+                5 => FaultKind::Hold { one: node, other },
+                6 => FaultKind::CutOff { node },
+                7 => FaultKind::Latency { max_ms: random.between(50, 600) },
+                8 => FaultKind::Clock { node, by_ms: clock_step(random) },
+                9 => FaultKind::DiskFull { node },
+                _ => FaultKind::SyncFails { node },
+            };
+            let for_ms = *random.pick(&[100, 500, 1_500, 4_000, 8_000]);
+            Fault { at_ms: random.below(faults_ms), for_ms: random.between(1, for_ms), kind }
+        })
+        .collect();
+    faults.sort_by_key(|fault| fault.at_ms);
+    faults
+}
+
+/// Mostly small, sometimes beyond what the trimmer puts up with.
+fn clock_step(random: &mut Random) -> i64 {
+    let most = *random.pick(&[20, 400, 3_000, 60_000]);
+    random.between(0, 2 * most).cast_signed() - most.cast_signed()
+}

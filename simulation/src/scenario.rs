@@ -1,0 +1,200 @@
+//! A run, from an empty cluster to the verdict.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{
+    actors, invariants,
+    observer::Observer,
+    plan::{Fault, Plan},
+    stage::{Shared, Stage},
+    trace::{self, Trace},
+    verdict::{Marks, Outcome, Violation},
+    world::{CLIENT_HOSTS, World, client_host},
+};
+
+/// How long each stage may take, simulated. Ending: longer than any call's deadline.
+const START_MAX: Duration = Duration::from_secs(60);
+const CREATE_MAX: Duration = Duration::from_secs(120);
+const END_MAX: Duration = Duration::from_secs(120);
+const CONVERGE_MAX: Duration = Duration::from_secs(60);
+const JUDGE_MAX: Duration = Duration::from_secs(120);
+/// How often the insides of nodes are looked at.
+const OBSERVE: Duration = Duration::from_millis(20);
+
+/// Marks that must be hit over many seeds.
+pub fn marks_required() -> &'static [&'static str] {
+    &[
+        "fault: kill",
+        "fault: power_loss",
+        "fault: power_loss_of_all",
+        "fault: partition",
+        "fault: one_way",
+        "fault: hold",
+        "fault: cut_off",
+        "fault: latency",
+        "fault: clock",
+        "fault: disk_full",
+        "fault: sync_fails",
+    ]
+}
+
+/// Runs a plan.
+pub fn run(plan: &Plan, shown: bool) -> Outcome {
+    let trace = Trace::new(shown);
+    let mut run = Run::new(plan, &trace);
+    let verdict = trace.during(|| run.play());
+    let (trace_hash, trace_lines) = trace.digest();
+    Outcome {
+        violation: verdict.err(),
+        marks: run.marks,
+        trace_hash,
+        trace_lines,
+        simulated_ms: u64::try_from(run.world.sim.elapsed().as_millis()).unwrap_or(u64::MAX),
+        operations: run.shared.history(|history| history.operations.len() as u64),
+    }
+}
+
+struct Run {
+    plan: Plan,
+    world: World,
+    shared: Shared,
+    observer: Observer,
+    marks: Marks,
+    observed: Duration,
+    judged: std::sync::Arc<std::sync::Mutex<Option<Result<(), String>>>>,
+}
+
+impl Run {
+    fn new(plan: &Plan, trace: &Trace) -> Self {
+        let shared = Shared::new(plan);
+        let mut world = trace.during(|| World::new(plan));
+        let judged = std::sync::Arc::default();
+        trace.during(|| {
+            for host in 0..CLIENT_HOSTS {
+                world
+                    .sim
+                    .client(client_host(host), clients(shared.clone(), host, std::sync::Arc::clone(&judged)));
+            }
+        });
+        Self {
+            plan: plan.clone(),
+            world,
+            shared,
+            observer: Observer::default(),
+            marks: Marks::default(),
+            observed: Duration::ZERO,
+            judged,
+        }
+    }
+
+    fn play(&mut self) -> Result<(), Violation> {
+        self.until("start", START_MAX, |run| run.observer.has_joined(&run.world, run.plan.nodes))?;
+        self.shared.enter(Stage::Creating);
+        self.until("create its tables", CREATE_MAX, |run| run.shared.stage() == Stage::Acting)?;
+        self.go_wrong()?;
+        self.world.heal();
+        self.shared.enter(Stage::Ending);
+        self.until("answer what was begun", END_MAX, |run| run.shared.is_quiet())?;
+        self.until("converge", CONVERGE_MAX, |run| run.observer.has_converged(&run.world))?;
+        self.shared.enter(Stage::Judging);
+        self.until("serve", JUDGE_MAX, |run| run.shared.stage() == Stage::Judged)?;
+        if let Some(Err(error)) = crate::machine::lock(&self.judged).take() {
+            return Err(Violation::new("liveness", error));
+        }
+        self.observer.judge(&self.world, &mut self.marks)?;
+        self.shared.history(|history| invariants::check_history(history, &mut self.marks))
+    }
+
+    /// Steps until something holds; a cluster that does not get there in time is not alive.
+    fn until(
+        &mut self,
+        what: &str,
+        patience: Duration,
+        holds: impl Fn(&Self) -> bool,
+    ) -> Result<(), Violation> {
+        let deadline = self.world.sim.elapsed() + patience;
+        loop {
+            if self.step()? && holds(self) {
+                return Ok(());
+            }
+            if self.world.sim.elapsed() > deadline {
+                let state = self.observer.state(&self.world);
+                return Err(Violation::new(
+                    "liveness",
+                    format!("it took longer than {patience:?} to {what}: {state}"),
+                ));
+            }
+        }
+    }
+
+    /// Steps through the plan's faults.
+    fn go_wrong(&mut self) -> Result<(), Violation> {
+        let began = self.world.sim.elapsed();
+        let mut to_come: Vec<Fault> = self.plan.faults.iter().rev().cloned().collect();
+        let mut to_end: BTreeMap<(u64, usize), Fault> = BTreeMap::new();
+        loop {
+            let at_ms = u64::try_from((self.world.sim.elapsed() - began).as_millis()).unwrap_or(u64::MAX);
+            while let Some(fault) = to_come.pop_if(|fault| fault.at_ms <= at_ms) {
+                tracing::info!(?fault, "fault");
+                self.marks.hit(&format!("fault: {}", fault.kind.name()));
+                self.world.begin(&fault.kind, fault.for_ms);
+                to_end.insert((at_ms + fault.for_ms, to_come.len()), fault);
+            }
+            while let Some(entry) = to_end.first_entry().filter(|entry| entry.key().0 <= at_ms) {
+                let fault = entry.remove();
+                tracing::info!(?fault, "the fault is over");
+                self.world.end(&fault.kind);
+            }
+            if at_ms >= self.plan.faults_ms {
+                // Clocks and latencies are set back.
+                to_end.into_values().for_each(|fault| self.world.end(&fault.kind));
+                return Ok(());
+            }
+            self.step()?;
+        }
+    }
+
+    /// One step; whether the nodes were looked at.
+    fn step(&mut self) -> Result<bool, Violation> {
+        let now = self.world.sim.elapsed();
+        trace::set_now(now);
+        if let Err(error) = self.world.step(&mut self.marks) {
+            return Err(Violation::new("world", error.to_string()));
+        }
+        if now < self.observed + OBSERVE {
+            return Ok(false);
+        }
+        self.observed = now;
+        self.observer.observe(&self.world, &mut self.marks)?;
+        Ok(true)
+    }
+}
+
+/// The clients of one host.
+async fn clients(
+    shared: Shared,
+    host: usize,
+    judged: std::sync::Arc<std::sync::Mutex<Option<Result<(), String>>>>,
+) -> turmoil::Result {
+    let actors = shared.plan().actors.clone().into_iter().enumerate();
+    let mine = actors.filter(|(number, _)| number % CLIENT_HOSTS == host);
+    let playing: Vec<_> = mine
+        .map(|(number, actor)| tokio::task::spawn_local(actors::play(shared.clone(), number, actor)))
+        .collect();
+    if host == 0 {
+        shared.reached(Stage::Creating).await;
+        actors::create_tables(&shared).await;
+        shared.enter(Stage::Acting);
+    }
+    for actor in playing {
+        actor.await?;
+    }
+    if host == 0 {
+        shared.reached(Stage::Judging).await;
+        let result = actors::judge(&shared).await.map_err(|error| format!("{error:#}"));
+        *crate::machine::lock(&judged) = Some(result);
+        shared.enter(Stage::Judged);
+    }
+    // A client host that is done would end the run.
+    std::future::pending().await
+}
