@@ -75,17 +75,17 @@ mod tests {
 
     #[test]
     fn lines_are_read_in_order_and_comments_are_not() {
-        let text = "# scenario seed\n\nshort 17  # lost a write # twice\n  retention 3 # trimmed early\n";
+        let text = "# scenario seed\n\nshort 17  # lost a write # twice\n  trimming 3 # trimmed early\n";
         let expected = [
             Entry { scenario: Scenario::Short, seed: 17, showed: "lost a write # twice".to_owned() },
-            Entry { scenario: Scenario::Retention, seed: 3, showed: "trimmed early".to_owned() },
+            Entry { scenario: Scenario::Trimming, seed: 3, showed: "trimmed early".to_owned() },
         ];
         assert_eq!(parse(text).expect("it is well formed"), expected);
     }
 
     #[test]
     fn the_same_seed_may_stand_once_for_each_scenario() {
-        assert_eq!(parse("short 1 # a\nretention 1 # b").expect("they differ").len(), 2);
+        assert_eq!(parse("short 1 # a\ntrimming 1 # b").expect("they differ").len(), 2);
         let error = error("short 1 # a\nshort 2 # b\nshort 1 # c");
         assert_eq!(error, "corpus.txt, line 3: `short 1 # c`: this scenario and seed stand above already");
     }

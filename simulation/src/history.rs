@@ -109,8 +109,6 @@ pub struct Operation {
 /// A table of a run.
 #[derive(Clone, Debug)]
 pub struct TableStory {
-    /// Its name.
-    pub name: String,
     /// Its key.
     pub schema: KeySchema,
     /// Its streams, in order.
@@ -158,8 +156,9 @@ pub enum Began {
     Horizon,
     /// Behind the newest record; the iterator, or the subscription, was asked for at this time and answered at that.
     Latest(Micros, Micros),
-    /// At the first record created at or after this many ms since 1970.
-    Timestamp(u64),
+    /// At the first record created at or after this many ms since 1970, or at one that was being written when the
+    /// iterator was asked for, at this time.
+    Timestamp(u64, Micros),
     /// At the record of this number.
     At(SequenceNumber),
     /// Behind the record of this number.

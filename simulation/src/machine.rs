@@ -98,7 +98,7 @@ impl Machine {
             zone: String::new(),
             partitions: 2,
             tail_bytes: 1 << 20,
-            segment_bytes: plan.segment_bytes,
+            segment_bytes: Some(plan.segment_bytes),
             timing: raft::Options::default(),
         };
         let drift_ppm = plan.drift_ppm.get(number).copied().unwrap_or(0);

@@ -1,6 +1,6 @@
 //! Looks into the nodes while they run, and tells the invariants of Raft what it sees.
 
-use watertable::node::Inspected;
+use watertable::{model::id::GroupId, node::Inspected};
 
 use crate::{
     raft::{self, Look},
@@ -30,27 +30,31 @@ impl Observer {
         catalogs.filter(|catalog| catalog.nodes.len() == nodes).count() == nodes
     }
 
-    /// Whether every group has a leader that serves, and every replica has applied the same.
+    /// Whether all nodes know the same catalog, every group has a leader that serves, and every replica has applied the
+    /// same.
     pub fn has_converged(&self, world: &World) -> bool {
+        let catalogs: Vec<_> =
+            world.machines.iter().filter_map(|machine| Some(machine.node()?.catalog())).collect();
+        let Some(catalog) = catalogs.first() else { return false };
         let look = Self::look(world);
-        let Some((_, any)) = world
-            .machines
-            .iter()
-            .enumerate()
-            .find_map(|(number, machine)| machine.node().map(|node| (number, node)))
-        else {
-            return false;
-        };
-        let catalog = any.catalog();
-        look.len() == world.machines.len()
+        catalogs.len() == world.machines.len()
+            && catalogs.iter().all(|other| other.cluster_id == catalog.cluster_id)
+            && Self::agree(&look, GroupId::CATALOG, catalogs.len())
             && catalog.partitions.iter().all(|(group, partition)| {
-                let members: Vec<&Inspected> = look.values().filter_map(|groups| groups.get(group)).collect();
-                members.len() == partition.replicas.len()
-                    && members.iter().filter(|member| member.serves).count() == 1
-                    && members.iter().all(|member| {
-                        member.status.applied.map(|at| at.index) == member.status.last_index
-                            && member.status.applied == members[0].status.applied
-                    })
+                let serving =
+                    look.values().filter_map(|groups| groups.get(group)).filter(|member| member.serves);
+                serving.count() == 1 && Self::agree(&look, *group, partition.replicas.len())
+            })
+    }
+
+    /// Whether there are so many members of a group, and each has applied all of its log, and the same.
+    fn agree(look: &Look, group: GroupId, count: usize) -> bool {
+        let members: Vec<&Inspected> = look.values().filter_map(|groups| groups.get(&group)).collect();
+        members.len() == count
+            && members.iter().all(|member| {
+                member.status.applied.is_some()
+                    && member.status.applied.map(|at| at.index) == member.status.last_index
+                    && member.status.applied == members[0].status.applied
             })
     }
 

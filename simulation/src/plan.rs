@@ -14,8 +14,9 @@ use crate::entropy::Random;
 pub enum Scenario {
     /// Half a minute of everything at once.
     Short,
-    /// 36 hours, for retention.
-    Retention,
+    /// The same with tables whose records are kept for seconds, so that logs are trimmed all the time, and nodes that
+    /// were away need snapshots.
+    Trimming,
 }
 
 /// What a table's streams show.
@@ -41,6 +42,8 @@ pub struct TablePlan {
     pub ids: u64,
     /// Sort keys in use, of each.
     pub places: u64,
+    /// How long its records are kept, ms; 0: longer than any run.
+    pub retention_ms: u64,
 }
 
 /// What somebody does.
@@ -178,16 +181,17 @@ impl Plan {
     /// What a seed decides.
     pub fn from_seed(seed: u64, scenario: Scenario) -> Self {
         match scenario {
-            Scenario::Short | Scenario::Retention => Self::short(seed),
+            Scenario::Short => Self::short(seed, false),
+            Scenario::Trimming => Self { scenario, ..Self::short(seed, true) },
         }
     }
 
-    fn short(seed: u64) -> Self {
+    fn short(seed: u64, trims: bool) -> Self {
         let mut random = Random::new(seed, "plan");
         let nodes = *random.pick(&[3, 3, 3, 3, 4, 5, 7]);
         let faults_ms = random.between(8_000, 20_000);
         let tables: Vec<TablePlan> =
-            (0..random.between(1, 4)).map(|at| TablePlan::any(&mut random, at)).collect();
+            (0..random.between(1, 4)).map(|at| TablePlan::any(&mut random, at, trims)).collect();
         let mut actors = Vec::new();
         for (table, plan) in tables.iter().enumerate() {
             actors.extend(actors_of(&mut random, table, plan));
@@ -249,7 +253,7 @@ impl Plan {
 }
 
 impl TablePlan {
-    fn any(random: &mut Random, at: u64) -> Self {
+    fn any(random: &mut Random, at: u64, trims: bool) -> Self {
         let views = [
             Some(View::NewAndOldImages),
             Some(View::NewAndOldImages),
@@ -266,6 +270,7 @@ impl TablePlan {
             partitions: random.between(1, 4) as u32,
             ids: random.between(1, 8),
             places: if sorted { random.between(1, 4) } else { 1 },
+            retention_ms: if trims { random.between(1_000, 6_000) } else { 0 },
         }
     }
 }

@@ -101,8 +101,13 @@ impl Run {
         if let Some(Err(error)) = crate::machine::lock(&self.judged).take() {
             return Err(Violation::new("liveness", error));
         }
+        self.until("converge again", CONVERGE_MAX, |run| run.observer.has_converged(&run.world))?;
         self.observer.judge(&self.world, &mut self.marks)?;
-        self.shared.history(|history| invariants::check_history(history, &mut self.marks))
+        let trimmed = self.plan.tables.iter().any(|table| table.retention_ms > 0);
+        self.shared.history(|history| {
+            history.trimmed = trimmed;
+            invariants::check_history(history, &mut self.marks)
+        })
     }
 
     /// Steps until something holds; a cluster that does not get there in time is not alive.

@@ -46,9 +46,9 @@ impl Trace {
 
     /// Runs `work`, whose events on this thread are the trace.
     pub fn during<T>(&self, work: impl FnOnce() -> T) -> T {
-        let filter = EnvFilter::builder().with_env_var("SIMULATION_LOG").with_default_directive(
-            tracing::level_filters::LevelFilter::OFF.into(),
-        );
+        let filter = EnvFilter::builder()
+            .with_env_var("SIMULATION_LOG")
+            .with_default_directive(tracing::level_filters::LevelFilter::OFF.into());
         let filter = filter.try_from_env().unwrap_or_else(|_| EnvFilter::new(SHOWN));
         let subscriber = tracing_subscriber::fmt()
             .with_env_filter(filter)

@@ -6,7 +6,6 @@ use super::Error;
 use crate::{
     api,
     config::Config,
-    log,
     node::{self, Environment, Node, Settings},
     raft,
     storage::Engine,
@@ -89,7 +88,7 @@ pub(super) async fn start(config: &Config) -> Result<Node, Error> {
         zone: config.zone.clone(),
         partitions: config.partitions,
         tail_bytes: config.tail_mib << 20,
-        segment_bytes: log::Options::default().segment_bytes,
+        segment_bytes: None,
         timing: raft::Options::default(),
     };
     let starting = node::start(settings, environment).await.map_err(|error| Error::Node(chain(&error)))?;

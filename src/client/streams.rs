@@ -60,7 +60,8 @@ pub enum Start {
     TrimHorizon,
     /// Behind the newest.
     Latest,
-    /// At the first record not older than this, milliseconds since 1970.
+    /// At the first record not older than this, milliseconds since 1970. Records that are being written at the moment may
+    /// come before it.
     AtTimestamp(u64),
     /// At a record; not for subscriptions.
     At(SequenceNumber),

@@ -9,10 +9,7 @@ use super::{
 use crate::{
     catalog::{Catalog, Partition},
     log::Log,
-    model::{
-        HashRange,
-        id::{GroupId, TableId},
-    },
+    model::id::GroupId,
     partition,
     raft::{Group, LogStore, Machine, Options, PartitionMachine, Start},
 };
@@ -147,19 +144,31 @@ async fn forget(node: &Node, catalog: &Catalog) {
         replica.stop.send_replace(true);
         replica.group.stop().await;
         tracing::info!(group = group.0, "replica removed");
-        delete(node, group, replica.table, replica.range);
+        let (from, to) = partition::table_range(replica.table, replica.range);
+        remove_items(node, group, &from, to.as_deref());
     }
-    for group in shared.log.groups().into_iter().filter(|group| is_gone(*group)) {
-        remove_log(&shared.log, group);
+    let gone: Vec<GroupId> = shared.log.groups().into_iter().filter(|group| is_gone(*group)).collect();
+    if gone.is_empty() {
+        return;
+    }
+    for group in &gone {
+        if matches!(shared.items.state(*group), Ok(Some(_))) {
+            remove_items(node, *group, &[], Some(&[])); // where its items were is forgotten: they stay behind
+        }
+    }
+    // Items whose log is gone look like those of a node that forgot how it voted: first the items, for good.
+    let items = shared.items.clone();
+    match shared.environment.blocking(move || items.flush()).await {
+        Ok(Ok(())) => gone.into_iter().for_each(|group| remove_log(&shared.log, group)),
+        Ok(Err(error)) => tracing::warn!(%error, "logs of removed replicas are kept for now"),
+        Err(error) => tracing::warn!(%error, "logs of removed replicas are kept for now"),
     }
 }
 
-fn delete(node: &Node, group: GroupId, table: TableId, range: HashRange) {
-    let (from, to) = partition::table_range(table, range);
-    if let Err(error) = node.shared.items.remove(group, &from, to.as_deref()) {
+fn remove_items(node: &Node, group: GroupId, from: &[u8], to: Option<&[u8]>) {
+    if let Err(error) = node.shared.items.remove(group, from, to) {
         tracing::warn!(group = group.0, %error, "items of a removed replica stay behind");
     }
-    remove_log(&node.shared.log, group);
 }
 
 fn remove_log(log: &Log, group: GroupId) {

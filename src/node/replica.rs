@@ -14,9 +14,13 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
 
 use super::{Error, Metrics, environment::Environment, reporter::Reporter};
 use crate::{
@@ -39,6 +43,9 @@ const IN_FLIGHT_MAX: usize = 1;
 const _: () = assert!(IN_FLIGHT_MAX == 1, "a refused entry must not have successors");
 /// Writes taken from the queue at once.
 const DRAIN_MAX: usize = 512;
+/// How long after a refusal a shard is opened or closed again. A leader that hands its leadership over refuses everything
+/// until that is done.
+const SHARD_RETRY: Duration = Duration::from_millis(50);
 
 /// What a replica's loop is asked.
 pub(super) enum Request {
@@ -136,6 +143,8 @@ pub(super) struct ReplicaLoop {
     now_ms: u64,
     /// Whether a shard is being opened or closed.
     shard_pending: bool,
+    /// When a shard may be opened or closed again that could not be.
+    shard_retry: Option<Instant>,
 }
 
 /// An entry on its way, and whom to answer when it is applied.
@@ -155,6 +164,7 @@ enum Action {
     Leadership,
     Published,
     Catalog,
+    ShardRetry,
     Stop,
 }
 
@@ -197,6 +207,7 @@ impl ReplicaLoop {
             view_type: None,
             now_ms: 0,
             shard_pending: false,
+            shard_retry: None,
         };
         (this, replica)
     }
@@ -207,7 +218,11 @@ impl ReplicaLoop {
             match self.select().await {
                 Action::Stop => break,
                 Action::Landed(landed) => self.landed(landed),
-                Action::Requests | Action::Leadership | Action::Published | Action::Catalog => {}
+                Action::Requests
+                | Action::Leadership
+                | Action::Published
+                | Action::Catalog
+                | Action::ShardRetry => {}
             }
             self.begin_or_end();
             self.step().await;
@@ -222,6 +237,10 @@ impl ReplicaLoop {
             biased;
             _ = self.stop.changed() => Action::Stop,
             landed = landing(&mut self.in_flight) => Action::Landed(landed),
+            () = reached(self.shard_retry) => {
+                self.shard_retry = None;
+                Action::ShardRetry
+            }
             changed = self.leadership.changed() => if changed { Action::Leadership } else { Action::Stop },
             // Whoever told of changes is gone when the member has failed: there is nothing to wait for.
             told = self.published.changed(), if self.term.is_none() => told.map_or(Action::Stop, |()| Action::Published),
@@ -277,12 +296,16 @@ impl ReplicaLoop {
     /// An entry of the served term was not applied. One that was refused before it reached the log, by a leader that
     /// still leads (its lease had run out), leaves the term as it was; whatever was evaluated on it must go, too.
     fn fell(&mut self, error: ProposeError, shard: bool) {
+        tracing::debug!(group = self.group.id().0, %error, shard, "an entry was not applied");
         let leads = self.term.is_some() && self.leadership.led_term() == self.term;
         if error != ProposeError::Refused || !leads || !self.in_flight.is_empty() {
             return self.lose();
         }
         self.overlay.clear();
-        self.shard_pending &= !shard;
+        if shard {
+            self.shard_pending = false;
+            self.shard_retry = Some(Instant::now() + SHARD_RETRY);
+        }
         self.view_type = self.published.borrow().open_shard().map(|shard| shard.view_type);
     }
 
@@ -441,7 +464,7 @@ impl ReplicaLoop {
 
     /// What the log must say next so that its shards are those the catalog wants.
     fn due_shard_control(&self) -> Option<Control> {
-        if self.shard_pending || self.in_flight.len() >= IN_FLIGHT_MAX {
+        if self.shard_pending || self.shard_retry.is_some() || self.in_flight.len() >= IN_FLIGHT_MAX {
             return None;
         }
         let catalog = self.context.catalog.borrow();
@@ -454,7 +477,7 @@ impl ReplicaLoop {
                 Some(shard) if shard.closed.is_none() && stream.ended_ms.is_some() => {
                     return Some(Control::CloseShard { stream_ms });
                 }
-                None if reported.is_none() => {
+                None if reported.is_none() && stream_ms > published.newest_stream_ms => {
                     return Some(Control::OpenShard { stream_ms, view_type: stream.view_type });
                 }
                 Some(_) | None => {}
@@ -490,6 +513,14 @@ fn fail(
     }
     if let Some(control) = control {
         let _ = control.send(Err(error.clone())); // likewise
+    }
+}
+
+/// Waits for a time; for ever if there is none.
+async fn reached(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

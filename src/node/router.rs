@@ -210,7 +210,9 @@ impl Node {
             if Instant::now() >= deadline {
                 return false;
             }
-            let _ = timeout_at(deadline.min(Instant::now() + RETRY), catalog.changed()).await;
+            if let Ok(Err(_)) = timeout_at(deadline.min(Instant::now() + RETRY), catalog.changed()).await {
+                return false; // the catalog has failed here, and the node is about to stop
+            }
         }
     }
 

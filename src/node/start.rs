@@ -57,8 +57,8 @@ pub struct Settings {
     pub partitions: u32,
     /// Bytes of recent log entries kept in memory.
     pub tail_bytes: usize,
-    /// Bytes of a segment of the log.
-    pub segment_bytes: u64,
+    /// Bytes of a segment of the log; absent: the log's own default.
+    pub segment_bytes: Option<u64>,
     /// Raft's timing.
     pub timing: raft::Options,
 }
@@ -176,7 +176,7 @@ fn open_log(
     let counted = metrics.clone();
     let options = log::Options {
         tail_bytes_max: settings.tail_bytes,
-        segment_bytes: settings.segment_bytes,
+        segment_bytes: settings.segment_bytes.unwrap_or(log::Options::default().segment_bytes),
         threaded: environment.threaded,
         observer: Some(Arc::new(move |batch| counted.log_written(batch))),
         ..log::Options::default()

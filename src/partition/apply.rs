@@ -16,6 +16,8 @@ pub struct State {
     pub items_at: Option<Position>,
     /// The streams of this partition's log, oldest first; closed ones leave when they are trimmed whole.
     pub shards: Vec<ShardState>,
+    /// The newest stream that ever had a shard here: it, and older ones, have none again.
+    pub newest_stream_ms: u64,
     /// The trim horizon all replicas agree on: records at or below this index are gone.
     pub trimmed: Option<u64>,
     /// The newest time stamp applied, ms since 1970.
@@ -109,7 +111,11 @@ impl State {
     fn apply_control(&mut self, index: u64, now_ms: u64, control: Control) -> Applied {
         match control {
             Control::OpenShard { stream_ms, view_type } => {
-                assert!(self.open_shard().is_none(), "a shard is opened at {index} while another is open");
+                // A leader whose catalog is older than its log may ask for what was already.
+                if self.open_shard().is_some() || stream_ms <= self.newest_stream_ms {
+                    return Applied::Items;
+                }
+                self.newest_stream_ms = stream_ms;
                 self.shards.push(ShardState {
                     stream_ms,
                     view_type,

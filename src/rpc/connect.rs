@@ -129,13 +129,17 @@ impl Connector for TcpConnector {
 const STREAM_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 32 * 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often a connection in use is probed, and how long the answer may take: one that a network has forgotten is noticed.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// A gRPC channel to a node; connects when first used, and again after a failure.
 pub fn channel(connector: Arc<dyn Connector>, address: &str) -> Result<Channel, tonic::transport::Error> {
     let endpoint = Endpoint::from_shared(format!("http://{address}"))?
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .connect_timeout(CONNECT_TIMEOUT);
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE);
     let address = address.to_owned();
     Ok(endpoint.connect_with_connector_lazy(service_fn(move |_: Uri| {
         let connecting = connector.connect(address.clone());

@@ -19,7 +19,7 @@ pub enum Start {
     At(Cursor),
     /// Behind a place.
     After(Cursor),
-    /// At the first record not older than a time, ms since 1970.
+    /// At the first record not older than a time, ms since 1970, of those applied; else behind them.
     Timestamp(u64),
 }
 

@@ -6,15 +6,18 @@ use std::{collections::BTreeMap, pin::pin, time::Duration};
 use anyhow::{Context, Result, bail};
 use futures::TryStreamExt;
 use watertable::{
-    client::{Client, Scan, Start, WriteOptions},
+    client::{Client, Error, Kind, Scan, Start, WriteOptions},
     model::{Item, TableName},
 };
 
 use crate::{
-    history::{Key, ShardStory},
-    stage::{Shared, table_name},
+    history::{Key, NEVER, ShardStory},
+    stage::{Shared, now, table_name},
 };
 
+/// How long after everything is well again every call must be answered, µs: connections that lost a segment are
+/// noticed by their keep-alive only.
+const SERVES_AGAIN_US: u64 = 30_000_000;
 /// An open shard is read to its end when so many pages in a row are empty.
 const EMPTY_PAGES: u32 = 2;
 
@@ -24,18 +27,47 @@ pub async fn judge(shared: &Shared) -> Result<()> {
     for table in 0..shared.plan().tables.len() {
         let name = table_name(table);
         serve(shared, &client, table, &name).await.with_context(|| format!("{name} does not serve"))?;
-        let items = scan(&client, table, &name).await.with_context(|| format!("{name} is not scanned"))?;
-        let arns = shared.history(|history| {
+        let items = again(async || scan(&client, table, &name).await).await;
+        let items = items.with_context(|| format!("{name} is not scanned"))?;
+        let streams = shared.history(|history| {
             let story = &mut history.tables[table];
             story.items = items;
-            story.streams.iter().map(|stream| stream.arn.clone()).collect::<Vec<_>>()
+            let streams = story.streams.iter();
+            streams.map(|stream| (stream.arn.clone(), stream.off.0 == NEVER)).collect::<Vec<_>>()
         });
-        for (number, arn) in arns.iter().enumerate() {
-            let shards = read_all(&client, arn).await.with_context(|| format!("{arn} is not read"))?;
+        let trims = shared.plan().tables[table].retention_ms > 0;
+        for (number, (arn, is_on)) in streams.iter().enumerate() {
+            let shards = match again(async || read_all(&client, arn).await).await {
+                // One that was turned off goes when its last record does.
+                Err(error) if trims && !is_on && is_gone(&error) => Vec::new(),
+                read => read.with_context(|| format!("{arn} is not read"))?,
+            };
             shared.history(|history| history.tables[table].streams[number].shards = shards);
         }
     }
     Ok(())
+}
+
+/// Asks until it is answered, while it may take long.
+async fn again<T>(ask: impl AsyncFn() -> Result<T>) -> Result<T> {
+    let deadline = now() + SERVES_AGAIN_US;
+    loop {
+        match ask().await {
+            Err(error) if now() < deadline && is_passing(&error) => {
+                tracing::debug!(%error, "the judge asks again");
+            }
+            answered => return answered,
+        }
+    }
+}
+
+fn is_passing(error: &anyhow::Error) -> bool {
+    let kind = error.downcast_ref::<Error>().map(Error::kind);
+    matches!(kind, Some(Kind::Unavailable | Kind::Unknown))
+}
+
+fn is_gone(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Error>().is_some_and(Error::is_not_found)
 }
 
 /// Deletes, in each partition, an item that is not there: that takes a leader and a quorum, and changes nothing.
@@ -48,7 +80,7 @@ async fn serve(shared: &Shared, client: &Client, table: usize, name: &TableName)
             described.key.key_of_item(item).is_ok_and(|key| partition.range.contains(key.hash()))
         });
         let key = inside.context("some key hashes there")?;
-        client.delete_item(name, &key, WriteOptions::default()).await?;
+        again(async || Ok(client.delete_item(name, &key, WriteOptions::default()).await?)).await?;
     }
     Ok(())
 }

@@ -52,7 +52,7 @@ pub fn began(start: &Start, asked: Micros, answered: Micros) -> Began {
     match start {
         Start::TrimHorizon => Began::Horizon,
         Start::Latest => Began::Latest(asked, answered),
-        Start::AtTimestamp(at_ms) => Began::Timestamp(*at_ms),
+        Start::AtTimestamp(at_ms) => Began::Timestamp(*at_ms, asked),
         Start::At(number) => Began::At(number.clone()),
         Start::After(number) => Began::After(number.clone()),
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use watertable::{
-    client::{Client, Kind, NewTable, Table},
+    client::{Client, Kind, NewTable, StreamStatus},
     model::{KeyAttribute, KeySchema, KeyType, TableName},
 };
 
@@ -28,7 +28,7 @@ fn new_table(name: TableName, plan: &TablePlan) -> NewTable {
         key: schema(plan.sorted),
         stream: plan.view.map(view_type),
         partitions: plan.partitions,
-        retention_ms: 0,
+        retention_ms: plan.retention_ms,
     }
 }
 
@@ -47,7 +47,6 @@ pub async fn create_tables(shared: &Shared) {
         let arn = made.latest_stream_arn.clone();
         let streams = plan.view.zip(arn).map(|(view, arn)| stream_of(arn, view, (0, 0)));
         shared.note_table(TableStory {
-            name: table.name.to_string(),
             schema: table.key,
             streams: streams.into_iter().collect(),
             items: Default::default(),
@@ -60,17 +59,36 @@ fn stream_of(arn: String, view: View, on: (Micros, Micros)) -> StreamStory {
     StreamStory { arn, view_type: view_type(view), on, off: (NEVER, NEVER), shards: Vec::new() }
 }
 
-/// Asks until it is answered, and until the table is in use again.
-async fn settle(client: &Client, table: &TableName, stream: Option<View>) -> Table {
+/// Asks until it is done, and gives the ARN of the stream that was turned on. What describes a table may be older than
+/// what was done to it: so a stream is on when its ARN is new, and off when it says so itself.
+async fn settle(
+    client: &Client,
+    table: &TableName,
+    wanted: Option<View>,
+    before: &[String],
+) -> Option<String> {
     loop {
-        match client.update_stream(table, stream.map(view_type)).await {
-            Ok(_) => {}
-            Err(error) => tracing::debug!(%error, "the stream is not switched yet"),
+        if let Err(error) = client.update_stream(table, wanted.map(view_type)).await {
+            tracing::debug!(%error, "the stream is not switched yet");
         }
-        if let Ok(described) = client.wait_active(table, PATIENCE).await
-            && described.stream == stream.map(view_type)
-        {
-            return described;
+        match (wanted, client.wait_active(table, PATIENCE).await) {
+            (Some(_), Ok(described)) => {
+                let arn = described.latest_stream_arn.filter(|arn| !before.contains(arn));
+                if arn.is_some() && described.stream.is_some() {
+                    return arn;
+                }
+            }
+            (None, Ok(_)) => {
+                let stream = client.describe_stream(before.last()?).await;
+                let off = match &stream {
+                    Ok(stream) => stream.status == StreamStatus::Disabled,
+                    Err(error) => error.is_not_found(), // nothing of it is left
+                };
+                if off {
+                    return None;
+                }
+            }
+            (_, Err(error)) => tracing::debug!(%error, "the table is not in use yet"),
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -84,18 +102,22 @@ pub async fn switch(mut cast: Cast, pace_ms: u64) {
     cast.pause(pace_ms).await;
     while cast.goes_on() {
         let number = cast.table;
-        let is_on = cast.shared.history(|history| {
-            history.tables[number].streams.last().is_some_and(|stream| stream.off.0 == NEVER)
+        let (before, is_on) = cast.shared.history(|history| {
+            let streams = &history.tables[number].streams;
+            let arns: Vec<String> = streams.iter().map(|stream| stream.arn.clone()).collect();
+            (arns, streams.last().is_some_and(|stream| stream.off.0 == NEVER))
         });
         let begun = now();
         if is_on {
             cast.shared.history(|history| last_stream(history, number).off.0 = begun);
-            settle(&client, &table, None).await;
+            settle(&client, &table, None, &before).await;
             cast.shared.history(|history| last_stream(history, number).off.1 = now());
+            tracing::debug!(%table, "stream off");
         } else {
             let view = *cast.random.pick(&views);
-            let described = settle(&client, &table, Some(view)).await;
-            let arn = described.latest_stream_arn.expect("a table with a stream has its ARN");
+            let arn = settle(&client, &table, Some(view), &before).await;
+            let arn = arn.expect("a stream that was turned on has an ARN");
+            tracing::debug!(%table, arn, "stream on");
             let stream = stream_of(arn, view, (begun, now()));
             cast.shared.history(|history| history.tables[number].streams.push(stream));
         }
@@ -116,7 +138,7 @@ pub async fn create_and_delete(mut cast: Cast, pace_ms: u64) {
         let name = format!("passing-{}-{count}", cast.number);
         let name = TableName::parse(&name).expect("names of the simulator are good");
         let view = Some(View::NewAndOldImages).filter(|_| cast.random.percent(70));
-        let plan = TablePlan { view, sorted: false, partitions: 1, ids: 1, places: 1 };
+        let plan = TablePlan { view, sorted: false, partitions: 1, ids: 1, places: 1, retention_ms: 0 };
         if let Err(error) = client.create_table(&new_table(name.clone(), &plan)).await {
             tracing::debug!(%error, "a passing table was not created for certain");
         }

@@ -17,7 +17,7 @@ use crate::{
 /// one seed differ, or show nothing to compare.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  simulation meta --seeds 0..20\n  simulation meta --seed 17 --scenario retention"
+    after_help = "Examples:\n  simulation meta --seeds 0..20\n  simulation meta --seed 17 --scenario trimming"
 )]
 pub struct Meta {
     /// Which: `A..B`, `A..=B` or `N`.

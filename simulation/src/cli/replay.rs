@@ -11,7 +11,7 @@ use crate::process;
 /// panicked, which is on standard error.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  simulation replay 17 --scenario retention\n  simulation replay plan-short-17.json"
+    after_help = "Examples:\n  simulation replay 17 --scenario trimming\n  simulation replay plan-short-17.json"
 )]
 pub struct Replay {
     #[command(flatten)]

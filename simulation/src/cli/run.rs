@@ -34,7 +34,7 @@ enum Output {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  simulation run --seeds 0..200\n  \
                   simulation run --corpus --seeds 1000..100000 --minutes 10 --shrink\n  \
-                  simulation run --seeds 7 --scenario retention --output json")]
+                  simulation run --seeds 7 --scenario trimming --output json")]
 pub struct Run {
     /// Which: `A..B`, `A..=B` or `N`.
     #[arg(long, value_name = "A..B", required_unless_present = "corpus")]

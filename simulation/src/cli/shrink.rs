@@ -19,7 +19,7 @@ use crate::{
 /// Make a plan that fails as small as possible: leave out pieces, then simplify what is left, as long as the same
 /// invariant fails (or the same panic, or it does not end). Exit code 2: it does not fail.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  simulation shrink 17 --scenario retention\n  \
+#[command(after_help = "Examples:\n  simulation shrink 17 --scenario trimming\n  \
                   simulation shrink 17 --minutes 30 --out small.json")]
 pub struct Shrink {
     #[command(flatten)]

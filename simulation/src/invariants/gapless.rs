@@ -49,9 +49,9 @@ pub fn check(history: &History, marks: &mut Marks) -> Result<(), Violation> {
 }
 
 fn windows(history: &History) -> Windows<'_> {
-    let latest = |reading: &&Reading| matches!(reading.began, Began::Latest(..));
+    let timed = |reading: &&Reading| matches!(reading.began, Began::Latest(..) | Began::Timestamp(..));
     let mut windows = Windows::new();
-    if !history.readings.iter().any(|reading| latest(&reading)) {
+    if !history.readings.iter().any(|reading| timed(&reading)) {
         return windows;
     }
     let (keys, numbers) = (evidence::by_key(history), evidence::by_number(history));
@@ -106,19 +106,17 @@ fn judge_reading(
     };
     let seen: Vec<_> = reading.records.iter().map(|(_, record)| record).skip_while(trimmed).collect();
     let gone = reading.records.len() - seen.len();
+    let window = |record: &Record| {
+        let place = (reading.arn.as_str(), shard.id.as_str(), &record.sequence_number);
+        windows.get(&place).copied().unwrap_or((0, Micros::MAX))
+    };
     let start = match &reading.began {
         _ if gone > 0 => 0,
         Began::Horizon => 0,
-        Began::Timestamp(ms) => first(all, |record| record.created_ms >= *ms),
+        Began::Timestamp(ms, asked) => timestamp(&seen, all, (*ms, *asked), window)?,
         Began::At(number) => first(all, |record| record.sequence_number >= *number),
         Began::After(number) => first(all, |record| record.sequence_number > *number),
-        Began::Latest(asked, answered) => {
-            let window = |record: &Record| {
-                let place = (reading.arn.as_str(), shard.id.as_str(), &record.sequence_number);
-                windows.get(&place).copied().unwrap_or((0, Micros::MAX))
-            };
-            latest(&seen, all, reading.ended, (*asked, *answered), window)?
-        }
+        Began::Latest(asked, answered) => latest(&seen, all, reading.ended, (*asked, *answered), window)?,
     };
     for (place, record) in seen.iter().enumerate() {
         let expected = all.get(start + place);
@@ -145,6 +143,25 @@ fn judge_reading(
 
 fn first(records: &[Record], is_it: impl Fn(&Record) -> bool) -> usize {
     records.iter().position(is_it).unwrap_or(records.len())
+}
+
+/// Where a reading from a time on began: at the first record that is not older, or at an older one that was not there yet
+/// when it was asked for.
+fn timestamp(
+    seen: &[&Record],
+    all: &[Record],
+    (ms, asked): (u64, Micros),
+    window: impl Fn(&Record) -> (Micros, Micros),
+) -> Result<usize, String> {
+    let due = first(all, |record| record.created_ms >= ms);
+    let Some(record) = seen.first() else { return Ok(due) };
+    let start = first(all, |other| other.sequence_number >= record.sequence_number).min(due);
+    match all[start..due].iter().find(|record| window(record).1 < asked) {
+        Some(older) => {
+            Err(format!("it began with {}, which was written before it was asked for", show::record(older)))
+        }
+        None => Ok(start),
+    }
 }
 
 /// Where a reading from the newest record on began, which its first record tells; one that saw none to the shard's end
@@ -208,8 +225,8 @@ mod tests {
             (Began::Horizon, 0),
             (Began::At(sequence(20)), 1),
             (Began::After(sequence(20)), 2),
-            (Began::Timestamp(20), 1),
-            (Began::Timestamp(21), 2),
+            (Began::Timestamp(20, Micros::MAX), 1),
+            (Began::Timestamp(21, Micros::MAX), 2),
         ]
     }
 
@@ -219,6 +236,7 @@ mod tests {
             passes(check, NAME, &read(began.clone(), from, 4));
             passes(check, NAME, &read(began, from, 5));
         }
+        passes(check, NAME, &read(Began::Timestamp(20, 10), 0, 5)); // the first was being written
         passes(check, NAME, &read(Began::Latest(22, 28), 2, 5));
         passes(check, NAME, &read(Began::Latest(20, 30), 1, 5));
         passes(check, NAME, &read(Began::Latest(20, 30), 3, 5));
@@ -229,7 +247,11 @@ mod tests {
         for (began, from) in begins() {
             fails(check, NAME, &read(began.clone(), from + 1, 5), "its record 1 should be");
             if from > 0 {
-                fails(check, NAME, &read(began, from - 1, 5), "its record 1 should be");
+                let text = match began {
+                    Began::Timestamp(..) => "it began with record",
+                    _ => "its record 1 should be",
+                };
+                fails(check, NAME, &read(began, from - 1, 5), text);
             }
         }
     }

@@ -397,7 +397,7 @@ fn began(dice: &mut Dice, shard: &ShardStory, times: &[Micros]) -> (Began, usize
         }
         (2, _) => {
             let ms = dice.below(DURATION / 100);
-            (Began::Timestamp(ms), count(&|record| record.created_ms < ms))
+            (Began::Timestamp(ms, Micros::MAX), count(&|record| record.created_ms < ms))
         }
         (3, _) => {
             let asked = dice.below(DURATION);

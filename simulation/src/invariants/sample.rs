@@ -49,13 +49,7 @@ pub fn stream(view_type: StreamViewType) -> StreamStory {
 }
 
 pub fn table(streams: Vec<StreamStory>) -> TableStory {
-    TableStory {
-        name: "t".to_owned(),
-        schema: schema(false),
-        streams,
-        items: BTreeMap::new(),
-        deleted: false,
-    }
+    TableStory { schema: schema(false), streams, items: BTreeMap::new(), deleted: false }
 }
 
 /// A history of an empty table with such a stream.

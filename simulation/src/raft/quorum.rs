@@ -2,16 +2,16 @@
 //! once the leader that created it has replicated it on a majority.) A node that is down counts as having it: what it
 //! promised is judged when it is up again and the entry is first seen applied by another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use watertable::model::id::GroupId;
+use watertable::model::id::{GroupId, NodeId};
 
 use super::{Committed, Sight, index, name};
 use crate::verdict::{Marks, Violation};
 
-/// Up to where each group was judged.
+/// Up to where each group was judged, and who its voters were.
 #[derive(Default)]
-pub struct Commits(BTreeMap<GroupId, u64>);
+pub struct Commits(BTreeMap<GroupId, (u64, BTreeSet<NodeId>)>);
 
 impl Commits {
     /// Judges a look: the newest entry that is applied anywhere.
@@ -24,14 +24,16 @@ impl Commits {
         marks.add("invariant: quorum", 0);
         for (group, entries) in committed {
             let Some((last, hashed)) = entries.last_key_value() else { continue };
-            if self.0.insert(*group, *last) == Some(*last) {
-                continue;
-            }
             let appliers = sight
                 .members()
                 .filter(|(_, member)| member.group == *group && index(member.status.applied) >= *last);
             let Some((_, applier)) = appliers.into_iter().next() else { continue };
             let voters = &applier.status.voters;
+            let before = self.0.insert(*group, (*last, voters.clone()));
+            // While voters change, the entry may have been committed by those before.
+            if before.is_none_or(|(judged, before)| judged == *last || before != *voters) {
+                continue;
+            }
             let lacks = |node: &usize| {
                 let Some(member) = sight.look.get(node).and_then(|groups| groups.get(group)) else {
                     return false;
