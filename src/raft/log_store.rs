@@ -82,6 +82,8 @@ impl RaftLogReader<TypeConfig> for LogReader {
 
 impl LogReader {
     fn read(&self, range: impl RangeBounds<u64>, bytes_max: usize) -> io::Result<Vec<Entry>> {
+        // Before the state: what was submitted by now is in it.
+        let submitted_end = self.submitted_end.load(Ordering::Acquire);
         let Some(state) = self.log.state(self.group) else { return Ok(Vec::new()) };
         let from = match range.start_bound() {
             Bound::Included(from) => *from,
@@ -95,7 +97,7 @@ impl LogReader {
         };
         let from = from.max(state.first_index);
         let known_end = state.last.map_or(0, |last| last.index + 1);
-        if known_end < end.min(self.submitted_end.load(Ordering::Acquire)) {
+        if known_end < end.min(submitted_end) {
             return Err(io::Error::other(format!(
                 "the disk refused entries of group {} from {known_end} on",
                 self.group
@@ -154,7 +156,6 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             callback.io_completed(Ok(()));
             return Ok(());
         };
-        self.reader.submitted_end.store(last + 1, Ordering::Release);
         let durable = self.durable.clone();
         let done = move |result: Result<(), crate::log::Error>| {
             if result.is_ok() {
@@ -163,13 +164,15 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             callback.io_completed(result.map_err(io::Error::other));
         };
         self.reader.log.append(self.reader.group, entries, Box::new(done));
+        // From here on the log has them, or has refused them.
+        self.reader.submitted_end.store(last + 1, Ordering::Release);
         Ok(())
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> Result<(), io::Error> {
         let group = self.reader.group;
         let after = last.as_ref().map(position);
-        self.reader.submitted_end.store(after.map_or(0, |after| after.index + 1), Ordering::Release);
+        self.reader.submitted_end.fetch_min(after.map_or(0, |after| after.index + 1), Ordering::AcqRel);
         self.wait(|log, done| log.truncate(group, after, done)).await?;
         self.durable.send_if_modified(|durable| {
             let shortened = *durable > after.map(|at| at.index);
