@@ -4,7 +4,7 @@
 //! Time. Two things are ordered only if one ended strictly before the other began: simulated clocks move in steps, so
 //! that equal times say nothing. What an unknown write did, it may have done at any time after it began.
 //!
-//! Every invariant counts the facts that it judged in the mark "invariant: <file>". One that stays at 0 over many
+//! Every invariant counts the facts that it judged in the mark `invariant: <file>`. One that stays at 0 over many
 //! seeds is never exercised, and proves nothing.
 
 mod chain;
