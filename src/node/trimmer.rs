@@ -75,14 +75,16 @@ fn keep_ms(node: &Node, replica: &Replica) -> u64 {
 async fn move_horizon(node: &Node, replica: &Replica, cutoff_ms: u64) {
     let state = replica.published.borrow().clone();
     let (log, group) = (node.shared.log.clone(), replica.group.id());
-    let unreported = unreported(node, replica, &state);
+    let (unreported, trimmed) = (unreported(node, replica, &state), state.trimmed);
     let find = move || horizon(&log, group, &state, cutoff_ms);
     let found = match node.shared.environment.blocking(find).await {
         Ok(Ok(found)) => found,
         Ok(Err(error)) => return tracing::warn!(group = group.0, %error, "the horizon was not found"),
         Err(error) => return tracing::warn!(group = group.0, %error, "the horizon was not found"),
     };
-    if let Some(index) = found.map(|index| index.min(unreported.unwrap_or(u64::MAX))) {
+    let index = found.map(|index| index.min(unreported.unwrap_or(u64::MAX)));
+    // One that does not move would be an entry for nothing, at every look.
+    if let Some(index) = index.filter(|index| Some(*index) > trimmed) {
         match replica.control(Control::Trim { index }).await {
             Ok(_) => tracing::debug!(group = group.0, index, "trimmed"),
             Err(error) => tracing::debug!(group = group.0, %error, "not trimmed yet"),
