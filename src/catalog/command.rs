@@ -127,6 +127,9 @@ pub struct Report {
     pub term: u64,
     /// The shards of its log: stream, index it was opened at, index it was closed at.
     pub shards: Vec<(u64, u64, Option<u64>)>,
+    /// The newest stream that ever had a shard in this log, 0: none. Of an older one that is not among `shards`, all was
+    /// trimmed.
+    pub newest_stream_ms: u64,
     /// The trim horizon.
     pub trimmed: Option<u64>,
 }

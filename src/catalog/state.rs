@@ -449,10 +449,20 @@ impl Catalog {
         }
         partition.leader = Some((report.node, report.term));
         let Some(table) = self.tables.get_mut(&partition.table) else { return };
-        for (stream_ms, opened, closed) in report.shards {
-            if let Some(stream) = table.streams.iter_mut().find(|stream| stream.stream_ms == stream_ms) {
-                stream.shards.insert(report.group, Shard { opened, closed });
-            }
+        let had = table.streams.iter_mut().filter(|stream| stream.stream_ms <= report.newest_stream_ms);
+        for stream in had {
+            let shard = report.shards.iter().find(|(stream_ms, ..)| *stream_ms == stream.stream_ms);
+            let known = stream.shards.get(&report.group).cloned();
+            let shard = match (shard, known) {
+                (Some((_, opened, closed)), _) => Shard { opened: *opened, closed: *closed },
+                (None, Some(known)) if known.closed.is_some() => known,
+                // Opened, perhaps, closed and trimmed before anything of that was reported.
+                (None, known) => {
+                    let end = report.trimmed.unwrap_or(0);
+                    Shard { opened: known.map_or(end, |known| known.opened), closed: Some(end) }
+                }
+            };
+            stream.shards.insert(report.group, shard);
         }
     }
 

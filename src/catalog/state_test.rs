@@ -51,7 +51,9 @@ fn settle_table(catalog: &mut Catalog, table: &Table) {
         table.streams.iter().map(|stream| (stream.stream_ms, 3, stream.ended_ms.map(|_| 9))).collect();
     for group in &table.partitions {
         let shards = shards.clone();
-        let report = Report { group: *group, node: NodeId(1), term: 5, shards, trimmed: None };
+        let newest_stream_ms = table.streams.iter().map(|stream| stream.stream_ms).max().unwrap_or(0);
+        let report =
+            Report { group: *group, node: NodeId(1), term: 5, shards, newest_stream_ms, trimmed: None };
         assert_eq!(catalog.apply(Command::Report(vec![report])), Outcome::Done);
     }
 }
@@ -148,12 +150,36 @@ fn an_older_leader_is_not_believed() {
             node: NodeId(node),
             term,
             shards: vec![],
+            newest_stream_ms: 0,
             trimmed: None,
         }])
     };
     catalog.apply(report(2, 7));
     catalog.apply(report(1, 6));
     assert_eq!(catalog.partitions[&GroupId(1)].leader, Some((NodeId(2), 7)));
+}
+
+#[test]
+fn a_shard_that_was_trimmed_before_it_was_reported_is_closed() {
+    let mut catalog = founded(3);
+    create(&mut catalog, "airports", 1, Some(StreamViewType::NewImage));
+    settle(&mut catalog, "airports");
+    stream(&mut catalog, "airports", None, 400);
+    let report = |newest_stream_ms| {
+        Command::Report(vec![Report {
+            group: GroupId(1),
+            node: NodeId(1),
+            term: 6,
+            shards: vec![],
+            newest_stream_ms,
+            trimmed: Some(7),
+        }])
+    };
+    let stream_ms = catalog.table(&name("airports")).expect("exists").streams[0].stream_ms;
+    catalog.apply(report(stream_ms - 1));
+    assert_eq!(status(&catalog, "airports"), (TableStatus::Updating, vec![StreamStatus::Disabling]));
+    catalog.apply(report(stream_ms));
+    assert_eq!(status(&catalog, "airports"), (TableStatus::Active, vec![StreamStatus::Disabled]));
 }
 
 #[test]

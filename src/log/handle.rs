@@ -175,8 +175,15 @@ impl Shared {
         Error::Full { dir: self.dir.clone() }
     }
 
+    /// Takes appends again, where they were refused and there is space.
+    pub fn resume_if_space(&self) {
+        if self.queue.is_refused() && self.has_space() {
+            self.queue.resume();
+        }
+    }
+
     /// Whether another segment could be had.
-    pub fn has_space(&self) -> bool {
+    fn has_space(&self) -> bool {
         let needed = self.options.free_bytes_min.saturating_add(self.options.segment_bytes);
         self.keeper.has_spare() || self.files.free_bytes(&self.dir).is_ok_and(|free| free >= needed)
     }
@@ -302,13 +309,15 @@ impl Log {
         shared.queue.is_refused() || shared.counters.disk_low.load(Ordering::Relaxed)
     }
 
-    /// Looks how much room the disk has. To be called a few times a second, so that writes can be refused before an
-    /// append has to be: a refused append ends a Raft group, a refused write is tried again.
+    /// Looks how much room the disk has, and takes appends again where it was full. To be called a few times a second,
+    /// so that writes can be refused before an append has to be: a refused append ends a Raft group, a refused write is
+    /// tried again.
     pub fn look_at_disk(&self) {
         let shared = &self.0.shared;
         let margin = shared.options.free_bytes_min.saturating_add(2 * shared.options.segment_bytes);
         let low = shared.files.free_bytes(&shared.dir).is_ok_and(|free| free < margin);
         shared.counters.disk_low.store(low, Ordering::Relaxed);
+        shared.resume_if_space();
     }
 
     /// Figures.

@@ -348,6 +348,27 @@ fn a_full_disk_refuses_appends_and_a_trim_makes_space() {
 }
 
 #[test]
+fn a_look_at_a_disk_with_room_again_ends_the_refusal() {
+    let disk = MemoryFiles::new();
+    let log = opened(&disk);
+    disk.set_capacity(Some(20_000));
+    while append(
+        &log,
+        G,
+        1,
+        log.state(G).and_then(|state| state.last).map_or(0..5, |last| last.index + 1..last.index + 6),
+    )
+    .is_ok()
+    {}
+    log.look_at_disk();
+    assert!(log.is_full());
+    // Whoever asks first whether it is full sends no append that would find out.
+    disk.set_capacity(None);
+    log.look_at_disk();
+    assert!(!log.is_full());
+}
+
+#[test]
 fn a_disk_full_at_any_byte_loses_nothing() {
     let mut refusals = 0;
     for seed in 0..60 {

@@ -27,9 +27,7 @@ impl Log {
     /// If the indexes do not go on from the last one, or a term falls.
     pub fn append(&self, group: GroupId, entries: Vec<(Position, Bytes)>, done: Done) {
         let shared = &self.0.shared;
-        if shared.queue.is_refused() && shared.has_space() {
-            shared.queue.resume();
-        }
+        shared.resume_if_space();
         let tail_bytes = &shared.counters.tail_bytes;
         self.submit(group, true, done, |group| {
             let Some((last, _)) = entries.last() else { return Action::Nothing };

@@ -497,6 +497,7 @@ impl ReplicaLoop {
             node: self.context.node,
             term,
             shards,
+            newest_stream_ms: published.newest_stream_ms,
             trimmed: published.trimmed,
         });
     }

@@ -75,34 +75,20 @@ fn keep_ms(node: &Node, replica: &Replica) -> u64 {
 async fn move_horizon(node: &Node, replica: &Replica, cutoff_ms: u64) {
     let state = replica.published.borrow().clone();
     let (log, group) = (node.shared.log.clone(), replica.group.id());
-    let (unreported, trimmed) = (unreported(node, replica, &state), state.trimmed);
+    let trimmed = state.trimmed;
     let find = move || horizon(&log, group, &state, cutoff_ms);
     let found = match node.shared.environment.blocking(find).await {
         Ok(Ok(found)) => found,
         Ok(Err(error)) => return tracing::warn!(group = group.0, %error, "the horizon was not found"),
         Err(error) => return tracing::warn!(group = group.0, %error, "the horizon was not found"),
     };
-    let index = found.map(|index| index.min(unreported.unwrap_or(u64::MAX)));
     // One that does not move would be an entry for nothing, at every look.
-    if let Some(index) = index.filter(|index| Some(*index) > trimmed) {
+    if let Some(index) = found.filter(|index| Some(*index) > trimmed) {
         match replica.control(Control::Trim { index }).await {
             Ok(_) => tracing::debug!(group = group.0, index, "trimmed"),
             Err(error) => tracing::debug!(group = group.0, %error, "not trimmed yet"),
         }
     }
-}
-
-/// The last index before the end of the first shard that is closed, but that the catalog does not know to be. Gone from
-/// here, too, it would pass for one that was never opened.
-fn unreported(node: &Node, replica: &Replica, state: &Published) -> Option<u64> {
-    let (catalog, group) = (node.catalog(), replica.group.id());
-    let streams = &catalog.tables.get(&replica.table)?.streams;
-    let is_reported = |stream_ms| {
-        let stream = streams.iter().find(|stream| stream.stream_ms == stream_ms);
-        stream.is_none_or(|stream| stream.shards.get(&group).is_some_and(|shard| shard.closed.is_some()))
-    };
-    let closed = state.shards.iter().filter(|shard| !is_reported(shard.stream_ms));
-    closed.filter_map(|shard| shard.closed).min().map(|closed| closed - 1)
 }
 
 /// The last index that may go, if it is worth an entry.
