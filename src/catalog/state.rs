@@ -134,6 +134,8 @@ pub struct Shard {
     pub opened: u64,
     /// The index it was closed at.
     pub closed: Option<u64>,
+    /// Whether its last record is trimmed.
+    pub trimmed: bool,
 }
 
 /// A partition of a table.
@@ -452,27 +454,31 @@ impl Catalog {
         let had = table.streams.iter_mut().filter(|stream| stream.stream_ms <= report.newest_stream_ms);
         for stream in had {
             let shard = report.shards.iter().find(|(stream_ms, ..)| *stream_ms == stream.stream_ms);
-            let known = stream.shards.get(&report.group).cloned();
-            let shard = match (shard, known) {
-                (Some((_, opened, closed)), _) => Shard { opened: *opened, closed: *closed },
-                (None, Some(known)) if known.closed.is_some() => known,
-                // Opened, perhaps, closed and trimmed before anything of that was reported.
+            let shard = match (shard, stream.shards.get(&report.group)) {
+                (Some((_, opened, closed)), _) => Shard { opened: *opened, closed: *closed, trimmed: false },
+                // What there was of it is trimmed, perhaps before anything of it was reported.
                 (None, known) => {
                     let end = report.trimmed.unwrap_or(0);
-                    Shard { opened: known.map_or(end, |known| known.opened), closed: Some(end) }
+                    let opened = known.map_or(end, |known| known.opened);
+                    let closed = known.and_then(|known| known.closed).or(Some(end));
+                    Shard { opened, closed, trimmed: true }
                 }
             };
             stream.shards.insert(report.group, shard);
         }
     }
 
-    /// Streams go when they have ended longer ago than the retention, deleted tables with the last of theirs.
+    /// Streams go when they have ended longer ago than the retention and their last record is trimmed - until then
+    /// somebody has to close their shards -, deleted tables with the last of theirs.
     fn reap(&mut self, now_ms: u64) {
         let mut gone = Vec::new();
         for table in self.tables.values_mut() {
-            let retention_ms = table.retention_ms;
+            let (retention_ms, partitions) = (table.retention_ms, &table.partitions);
             let outlived = |ms: Option<u64>| ms.is_some_and(|ms| now_ms.saturating_sub(ms) > retention_ms);
-            table.streams.retain(|stream| !outlived(stream.ended_ms));
+            let trimmed = |stream: &Stream| {
+                partitions.iter().all(|group| stream.shards.get(group).is_some_and(|shard| shard.trimmed))
+            };
+            table.streams.retain(|stream| !(outlived(stream.ended_ms) && trimmed(stream)));
             if table.deleted_ms.is_some() && table.streams.is_empty() {
                 gone.push(table.id);
             }

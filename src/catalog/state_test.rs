@@ -49,11 +49,25 @@ fn settle(catalog: &mut Catalog, table: &str) {
 fn settle_table(catalog: &mut Catalog, table: &Table) {
     let shards: Vec<_> =
         table.streams.iter().map(|stream| (stream.stream_ms, 3, stream.ended_ms.map(|_| 9))).collect();
+    report_all(catalog, table, 5, &shards, None);
+}
+
+/// Every partition reports that all its streams are trimmed.
+fn trim_table(catalog: &mut Catalog, table: &Table) {
+    report_all(catalog, table, 5, &[], Some(9));
+}
+
+fn report_all(
+    catalog: &mut Catalog,
+    table: &Table,
+    term: u64,
+    shards: &[(u64, u64, Option<u64>)],
+    trimmed: Option<u64>,
+) {
+    let newest_stream_ms = table.streams.iter().map(|stream| stream.stream_ms).max().unwrap_or(0);
     for group in &table.partitions {
-        let shards = shards.clone();
-        let newest_stream_ms = table.streams.iter().map(|stream| stream.stream_ms).max().unwrap_or(0);
-        let report =
-            Report { group: *group, node: NodeId(1), term: 5, shards, newest_stream_ms, trimmed: None };
+        let shards = shards.to_vec();
+        let report = Report { group: *group, node: NodeId(1), term, shards, newest_stream_ms, trimmed };
         assert_eq!(catalog.apply(Command::Report(vec![report])), Outcome::Done);
     }
 }
@@ -120,6 +134,12 @@ fn a_deleted_table_stays_until_its_streams_are_old() {
     settle_table(&mut catalog, &table);
     let table = &catalog.tables[&TableId(1)];
     assert_eq!(table.stream_status(&table.streams[0]), StreamStatus::Disabled);
+    catalog.apply(Command::Reap { now_ms: 1400 });
+    assert!(catalog.tables.contains_key(&TableId(1)));
+    catalog.apply(Command::Reap { now_ms: 1600 });
+    assert!(catalog.tables.contains_key(&TableId(1)), "there are records yet");
+    let table = catalog.tables[&TableId(1)].clone();
+    trim_table(&mut catalog, &table);
     catalog.apply(Command::Reap { now_ms: 1400 });
     assert!(catalog.tables.contains_key(&TableId(1)));
     catalog.apply(Command::Reap { now_ms: 1600 });
