@@ -1,6 +1,7 @@
 //! Those who use the cluster in a run.
 
 mod judge;
+mod laggard;
 mod reader;
 mod subscriber;
 mod switcher;
@@ -59,6 +60,7 @@ pub async fn play(shared: Shared, number: usize, actor: Actor) {
         }
         Role::Reader { pace_ms } => reader::read(cast, pace_ms).await,
         Role::Subscriber { pace_ms } => subscriber::follow(cast, pace_ms).await,
+        Role::Laggard { pace_ms } => laggard::lag(cast, pace_ms).await,
         Role::Switcher { pace_ms } => switcher::switch(cast, pace_ms).await,
         Role::Creator { pace_ms } => switcher::create_and_delete(cast, pace_ms).await,
     }

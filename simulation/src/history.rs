@@ -111,6 +111,8 @@ pub struct Operation {
 pub struct TableStory {
     /// Its key.
     pub schema: KeySchema,
+    /// How long its records are kept, µs; `NEVER`: longer than the run.
+    pub retention: Micros,
     /// Its streams, in order.
     pub streams: Vec<StreamStory>,
     /// What a strongly consistent scan found in the end, everything being healed and quiet.
@@ -182,6 +184,52 @@ pub struct Reading {
     pub ended: bool,
 }
 
+/// From where somebody asked for one page.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// TRIM_HORIZON.
+    Horizon,
+    /// AT this record, which somebody had seen.
+    At(SequenceNumber),
+}
+
+/// What there was at some place of a shard.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// Records, of which this is the first; `None`: none.
+    Page(Option<SequenceNumber>),
+    /// That the place is trimmed, or that the stream or shard is there no more.
+    Gone,
+}
+
+/// Somebody looked what there is at some place of a shard: what the invariants of retention judge.
+#[derive(Clone, Debug)]
+pub struct Glance {
+    /// Which stream.
+    pub arn: String,
+    /// Which shard.
+    pub shard: String,
+    /// Where.
+    pub place: Place,
+    /// When it was asked.
+    pub asked: Micros,
+    /// When it was answered.
+    pub answered: Micros,
+    /// What there was.
+    pub found: Found,
+}
+
+/// An iterator that was used some time after it was issued.
+#[derive(Clone, Copy, Debug)]
+pub struct Use {
+    /// When it was asked for, and when it came.
+    pub issued: (Micros, Micros),
+    /// When it was used, and when that was answered.
+    pub used: (Micros, Micros),
+    /// Whether it was refused as expired.
+    pub expired: bool,
+}
+
 /// A whole run.
 #[derive(Clone, Debug, Default)]
 pub struct History {
@@ -191,6 +239,16 @@ pub struct History {
     pub operations: Vec<Operation>,
     /// What the readers saw.
     pub readings: Vec<Reading>,
+    /// What was to be seen at single places.
+    pub glances: Vec<Glance>,
+    /// Iterators that were kept for a while.
+    pub uses: Vec<Use>,
+    /// When something was wrong: from, until.
+    pub disturbed: Vec<(Micros, Micros)>,
+    /// How far a clock was set ahead or back at most, µs; clocks that only run too fast or too slow do not count.
+    pub clocks_set: Micros,
+    /// How far the clocks of two nodes ran apart by themselves at most, µs.
+    pub clocks_ran: Micros,
     /// Whether the run was longer than the retention: then what the streams had in the end is not all they ever had.
     pub trimmed: bool,
 }

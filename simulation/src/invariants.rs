@@ -10,12 +10,14 @@
 mod chain;
 mod evidence;
 mod exactly_one;
+mod expiry;
 mod gapless;
 mod image_chain;
 mod linearizable;
 mod never_unseen;
 mod no_invention;
 mod order_per_key;
+mod retention;
 mod sequence_rises;
 mod show;
 mod stream_equals_table;
@@ -35,7 +37,9 @@ use crate::verdict::{Marks, Violation};
 type Check = fn(&History, &mut Marks) -> Result<(), Violation>;
 
 /// The simple ones first: their words are the most useful where several are broken.
-const CHECKS: [Check; 11] = [
+const CHECKS: [Check; 13] = [
+    expiry::check,
+    retention::check,
     sequence_rises::check,
     never_unseen::check,
     gapless::check,

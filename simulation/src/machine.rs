@@ -55,6 +55,15 @@ impl Clock {
     }
 }
 
+fn timing(plan: &Plan) -> raft::Options {
+    let usual = raft::Options::default();
+    raft::Options {
+        heartbeat: plan.patience(usual.heartbeat),
+        election_min: plan.patience(usual.election_min),
+        election_max: plan.patience(usual.election_max),
+    }
+}
+
 /// A machine. Its disk outlives crashes.
 pub struct Machine {
     /// Its name in the network.
@@ -99,7 +108,7 @@ impl Machine {
             partitions: 2,
             tail_bytes: 1 << 20,
             segment_bytes: Some(plan.segment_bytes),
-            timing: raft::Options::default(),
+            timing: timing(plan),
         };
         let drift_ppm = plan.drift_ppm.get(number).copied().unwrap_or(0);
         let mut random = Random::new(plan.seed, &name(number));

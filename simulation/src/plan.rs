@@ -2,7 +2,9 @@
 //!
 //! Whoever acts in a run has a seed of its own here: leaving out one does not change what the others do.
 
-use std::collections::BTreeSet;
+mod retention;
+
+use std::{collections::BTreeSet, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +19,8 @@ pub enum Scenario {
     /// The same with tables whose records are kept for seconds, so that logs are trimmed all the time, and nodes that
     /// were away need snapshots.
     Trimming,
+    /// A day and a half with a retention of a day.
+    Retention,
 }
 
 /// What a table's streams show.
@@ -67,6 +71,11 @@ pub enum Role {
     /// Has a stream pushed to it.
     Subscriber {
         /// Milliseconds it takes over a delivery, at most.
+        pace_ms: u64,
+    },
+    /// Asks for records long after they were made, and uses iterators long after they were issued.
+    Laggard {
+        /// Milliseconds between two looks, at most.
         pace_ms: u64,
     },
     /// Turns streams of one table off and on.
@@ -150,6 +159,9 @@ impl FaultKind {
     }
 }
 
+/// The default of `raft::Options`, ms.
+const HEARTBEAT_MS: u64 = 100;
+
 /// A run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
@@ -161,6 +173,10 @@ pub struct Plan {
     pub nodes: usize,
     /// How long things go wrong, simulated ms.
     pub faults_ms: u64,
+    /// How long nothing is done to it any more before all is judged, simulated ms.
+    pub rest_ms: u64,
+    /// How often a leader that has nothing to say says so, ms; elections take so many times longer.
+    pub heartbeat_ms: u64,
     /// A step of the simulation, ms; no message is faster.
     pub tick_ms: u64,
     /// The slowest message while nothing else is said, ms.
@@ -183,6 +199,7 @@ impl Plan {
         match scenario {
             Scenario::Short => Self::short(seed, false),
             Scenario::Trimming => Self { scenario, ..Self::short(seed, true) },
+            Scenario::Retention => Self::retention(seed),
         }
     }
 
@@ -201,6 +218,8 @@ impl Plan {
             scenario: Scenario::Short,
             nodes,
             faults_ms,
+            rest_ms: 0,
+            heartbeat_ms: HEARTBEAT_MS,
             tick_ms: random.between(1, 3),
             latency_ms: random.between(4, 30),
             drift_ppm: (0..nodes).map(|_| random.between(0, 200).cast_signed() - 100).collect(),
@@ -209,6 +228,11 @@ impl Plan {
             tables,
             actors,
         }
+    }
+
+    /// What takes so long where heartbeats are as they are by default takes so long here.
+    pub fn patience(&self, usual: Duration) -> Duration {
+        usual * (self.heartbeat_ms.div_ceil(HEARTBEAT_MS) as u32)
     }
 
     /// How many pieces can be left out one by one: faults, then actors.

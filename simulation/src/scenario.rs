@@ -3,9 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    actors, invariants,
+    actors,
+    history::Micros,
+    invariants,
     observer::Observer,
-    plan::{Fault, Plan},
+    plan::{Fault, FaultKind, Plan},
     stage::{Shared, Stage},
     trace::{self, Trace},
     verdict::{Marks, Outcome, Violation},
@@ -18,7 +20,7 @@ const CREATE_MAX: Duration = Duration::from_secs(120);
 const END_MAX: Duration = Duration::from_secs(120);
 const CONVERGE_MAX: Duration = Duration::from_secs(60);
 const JUDGE_MAX: Duration = Duration::from_secs(120);
-/// How often the insides of nodes are looked at.
+/// How often the insides of nodes are looked at, where heartbeats are as they are by default.
 const OBSERVE: Duration = Duration::from_millis(20);
 
 /// Marks that must be hit over many seeds.
@@ -52,6 +54,10 @@ pub fn run(plan: &Plan, shown: bool) -> Outcome {
         simulated_ms: u64::try_from(run.world.sim.elapsed().as_millis()).unwrap_or(u64::MAX),
         operations: run.shared.history(|history| history.operations.len() as u64),
     }
+}
+
+fn micros(time: Duration) -> Micros {
+    u64::try_from(time.as_micros()).unwrap_or(Micros::MAX)
 }
 
 struct Run {
@@ -96,6 +102,7 @@ impl Run {
         self.shared.enter(Stage::Ending);
         self.until("answer what was begun", END_MAX, |run| run.shared.is_quiet())?;
         self.until("converge", CONVERGE_MAX, |run| run.observer.has_converged(&run.world))?;
+        self.rest()?;
         self.shared.enter(Stage::Judging);
         self.until("serve", JUDGE_MAX, |run| run.shared.stage() == Stage::Judged)?;
         if let Some(Err(error)) = crate::machine::lock(&self.judged).take() {
@@ -104,8 +111,10 @@ impl Run {
         self.until("converge again", CONVERGE_MAX, |run| run.observer.has_converged(&run.world))?;
         self.observer.judge(&self.world, &mut self.marks)?;
         let trimmed = self.plan.tables.iter().any(|table| table.retention_ms > 0);
+        let clocks = self.clocks();
         self.shared.history(|history| {
             history.trimmed = trimmed;
+            (history.clocks_set, history.clocks_ran) = clocks;
             invariants::check_history(history, &mut self.marks)
         })
     }
@@ -117,6 +126,7 @@ impl Run {
         patience: Duration,
         holds: impl Fn(&Self) -> bool,
     ) -> Result<(), Violation> {
+        let patience = self.plan.patience(patience);
         let deadline = self.world.sim.elapsed() + patience;
         loop {
             if self.step()? && holds(self) {
@@ -132,6 +142,27 @@ impl Run {
         }
     }
 
+    /// Lets time pass.
+    fn rest(&mut self) -> Result<(), Violation> {
+        let rested = self.world.sim.elapsed() + Duration::from_millis(self.plan.rest_ms);
+        while self.world.sim.elapsed() < rested {
+            self.step()?;
+        }
+        Ok(())
+    }
+
+    /// How far clocks were set, and how far two of them ran apart, at most, µs.
+    fn clocks(&self) -> (Micros, Micros) {
+        let set = self.plan.faults.iter().map(|fault| match fault.kind {
+            FaultKind::Clock { by_ms, .. } => by_ms.unsigned_abs() * 1_000,
+            _ => 0,
+        });
+        let drifts = &self.plan.drift_ppm;
+        let apart =
+            drifts.iter().max().zip(drifts.iter().min()).map_or(0, |(most, least)| most.abs_diff(*least));
+        (set.sum(), micros(self.world.sim.elapsed()) / 1_000_000 * apart)
+    }
+
     /// Steps through the plan's faults.
     fn go_wrong(&mut self) -> Result<(), Violation> {
         let began = self.world.sim.elapsed();
@@ -141,6 +172,9 @@ impl Run {
             let at_ms = u64::try_from((self.world.sim.elapsed() - began).as_millis()).unwrap_or(u64::MAX);
             while let Some(fault) = to_come.pop_if(|fault| fault.at_ms <= at_ms) {
                 tracing::info!(?fault, "fault");
+                let now = micros(self.world.sim.elapsed());
+                let disturbed = (now, now + fault.for_ms * 1_000);
+                self.shared.history(|history| history.disturbed.push(disturbed));
                 self.marks.hit(&format!("fault: {}", fault.kind.name()));
                 self.world.begin(&fault.kind, fault.for_ms);
                 to_end.insert((at_ms + fault.for_ms, to_come.len()), fault);
@@ -166,7 +200,7 @@ impl Run {
         if let Err(error) = self.world.step(&mut self.marks) {
             return Err(Violation::new("world", error.to_string()));
         }
-        if now < self.observed + OBSERVE {
+        if now < self.observed + self.plan.patience(OBSERVE) {
             return Ok(false);
         }
         self.observed = now;

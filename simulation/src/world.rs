@@ -38,7 +38,7 @@ impl World {
         let mut sim = turmoil::Builder::new()
             .rng_seed(plan.seed)
             .epoch(std::time::UNIX_EPOCH + Duration::from_millis(machine::EPOCH_MS))
-            .simulation_duration(Duration::from_secs(40 * 3600))
+            .simulation_duration(Duration::from_secs(48 * 3600))
             .tick_duration(tick)
             // No message arrives in the step it was sent in: then the order in which hosts take their steps is none of
             // anybody's business.

@@ -12,11 +12,10 @@ use super::{Node, replica::Replica};
 use crate::{
     catalog::{Catalog, Command, Replication},
     model::id::{GroupId, NodeId},
-    raft::{Role, Status},
+    raft::{self, Role, Status},
     rpc::wire::peer::{Quiet, message::Body},
 };
 
-const TICK: Duration = Duration::from_millis(250);
 /// A group without a new entry for so long may sleep.
 const IDLE: Duration = Duration::from_secs(3);
 /// A leadership that is elsewhere than it should be for so long is handed over.
@@ -32,11 +31,11 @@ struct Seen {
     led: bool,
 }
 
-/// Looks after things until the node stops.
-pub(super) async fn run(node: Node) {
+/// Looks after things until the node stops, every few heartbeats.
+pub(super) async fn run(node: Node, timing: raft::Options) {
     let mut seen: BTreeMap<GroupId, Seen> = BTreeMap::new();
     let mut liveness = node.shared.peers.liveness();
-    let mut ticks = tokio::time::interval(TICK);
+    let mut ticks = tokio::time::interval(timing.heartbeat * 5 / 2);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut rounds = 0_u64;
     let mut alive = BTreeSet::new();

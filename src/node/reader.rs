@@ -86,13 +86,15 @@ impl Node {
         request: RecordsRequest,
     ) -> Result<Changes, Error> {
         let Some(shard) = state.shard(request.stream_ms) else {
-            // It was here and is trimmed whole, or this replica has not heard of it yet.
-            let trimmed = request.cursor.is_some_and(|cursor| state.trimmed >= Some(cursor.index));
-            return Err(if trimmed {
-                Error::Trimmed
-            } else {
-                Error::Unavailable("the shard is not here yet".to_owned())
-            });
+            return match request.cursor {
+                // This replica has not heard of it yet.
+                _ if request.stream_ms > state.newest_stream_ms => {
+                    Err(Error::Unavailable("the shard is not here yet".to_owned()))
+                }
+                // It was closed, and is trimmed whole: from the horizon on there is nothing.
+                None => Ok(Changes { changes: Vec::new(), next: None }),
+                Some(_) => Err(Error::Trimmed),
+            };
         };
         let (first, last) = readable(state, shard);
         let mut cursor = match request.cursor {

@@ -59,7 +59,7 @@ pub struct Settings {
     pub tail_bytes: usize,
     /// Bytes of a segment of the log; absent: the log's own default.
     pub segment_bytes: Option<u64>,
-    /// Raft's timing.
+    /// Raft's timing, which pings between nodes follow.
     pub timing: raft::Options,
 }
 
@@ -127,7 +127,8 @@ pub async fn start(settings: Settings, environment: Environment) -> Result<Start
         tracing::warn!(path = %aside.display(), "the item store was damaged: it is rebuilt from other replicas");
     }
     let me = Self_ { cluster_id: identity.cluster_id.clone(), node: identity.node, address: address.clone() };
-    let peers = Peers::new(me, environment.connector.clone(), environment.clock.clone());
+    let (connector, clock) = (environment.connector.clone(), environment.clock.clone());
+    let peers = Peers::new(me, connector, clock, settings.timing.heartbeat * 2);
     let io = |what: &str| failed(what.to_owned());
     let (machine, catalog) = CatalogMachine::open(stores.catalog).map_err(io("the catalog does not open"))?;
     refuse_foreign(&identity, &catalog.borrow())?;
@@ -275,7 +276,7 @@ async fn begin(node: &Node, settings: &Settings, reports: mpsc::Receiver<Report>
     tasks.spawn("settle", settle(node.clone()));
     tasks.spawn("reconcile", reconcile::run(node.clone(), settings.timing));
     tasks.spawn("reporter", reporter::run(node.clone(), reports));
-    tasks.spawn("controller", controller::run(node.clone()));
+    tasks.spawn("controller", controller::run(node.clone(), settings.timing));
     tasks.spawn("trimmer", trimmer::run(node.clone()));
 }
 

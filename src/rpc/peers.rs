@@ -30,10 +30,6 @@ use crate::model::{
 const QUEUE_MESSAGES_MAX: usize = 4096;
 /// Messages of one frame at most.
 const FRAME_MESSAGES_MAX: usize = 256;
-/// How often nodes ping each other.
-const PING: Duration = Duration::from_millis(200);
-/// A node not heard of for so long is taken for dead (until it is heard again).
-const SILENCE_MAX: Duration = Duration::from_millis(900);
 /// How long to wait before dialling again.
 const REDIAL: Duration = Duration::from_millis(100);
 
@@ -58,10 +54,20 @@ struct Shared {
     me: Self_,
     connector: Arc<dyn Connector>,
     clock: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// How often nodes ping each other.
+    ping: Duration,
     peers: Mutex<BTreeMap<NodeId, Arc<Peer>>>,
     ids: AtomicU64,
     /// Counts changes of who is alive.
     liveness: watch::Sender<u64>,
+}
+
+impl Shared {
+    /// A node not heard of for so long is taken for dead (until it is heard again): four pings, and half of one to
+    /// arrive.
+    fn silence_max(&self) -> Duration {
+        self.ping * 9 / 2
+    }
 }
 
 struct Peer {
@@ -85,12 +91,18 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Peers {
-    /// No peers yet. `clock` gives ms since 1970.
-    pub fn new(me: Self_, connector: Arc<dyn Connector>, clock: Arc<dyn Fn() -> u64 + Send + Sync>) -> Self {
+    /// No peers yet. `clock` gives ms since 1970; `ping`: how often nodes ping each other.
+    pub fn new(
+        me: Self_,
+        connector: Arc<dyn Connector>,
+        clock: Arc<dyn Fn() -> u64 + Send + Sync>,
+        ping: Duration,
+    ) -> Self {
         let shared = Shared {
             me,
             connector,
             clock,
+            ping,
             peers: Mutex::default(),
             ids: AtomicU64::new(1),
             liveness: watch::Sender::new(0),
@@ -218,10 +230,11 @@ impl Peers {
 
     /// Whether a node was heard of lately; this node always is.
     pub fn is_alive(&self, node: NodeId) -> bool {
+        let silence_max = self.shared.silence_max();
         node == self.shared.me.node
             || self
                 .peer(node)
-                .is_ok_and(|peer| lock(&peer.state).heard.is_some_and(|heard| heard.elapsed() < SILENCE_MAX))
+                .is_ok_and(|peer| lock(&peer.state).heard.is_some_and(|heard| heard.elapsed() < silence_max))
     }
 
     /// Clock of that node minus this node's, milliseconds; `None`: not measured yet.
@@ -301,7 +314,7 @@ async fn exchange(shared: &Shared, peer: &Peer, address: &str, queued: &mut mpsc
     shared.liveness.send_modify(|count| *count += 1);
     let mut moved = peer.address.subscribe();
     moved.mark_unchanged();
-    let mut pings = tokio::time::interval(PING);
+    let mut pings = tokio::time::interval(shared.ping);
     let mut batch = Vec::with_capacity(FRAME_MESSAGES_MAX);
     loop {
         tokio::select! {
@@ -315,7 +328,7 @@ async fn exchange(shared: &Shared, peer: &Peer, address: &str, queued: &mut mpsc
                 Ok(None) | Err(_) => return,
             },
             _ = pings.tick() => {
-                let silence = lock(&peer.state).heard.is_none_or(|heard| heard.elapsed() > SILENCE_MAX);
+                let silence = lock(&peer.state).heard.is_none_or(|heard| heard.elapsed() > shared.silence_max());
                 let ping = Body::Ping(Ping { now_ms: (shared.clock)(), echo_ms: 0 });
                 let ping = Frame { messages: vec![Message { group: 0, id: 0, body: Some(ping) }] };
                 if silence {

@@ -10,14 +10,16 @@ use watertable::{
     model::{Item, TableName},
 };
 
+use super::laggard::glance;
 use crate::{
-    history::{Key, NEVER, ShardStory},
-    stage::{Shared, now, table_name},
+    history::{Key, NEVER, Place, ShardStory},
+    machine::elapsed,
+    stage::{Shared, table_name},
 };
 
-/// How long after everything is well again every call must be answered, µs: connections that lost a segment are
+/// How long after everything is well again every call must be answered: connections that lost a segment are
 /// noticed by their keep-alive only.
-const SERVES_AGAIN_US: u64 = 30_000_000;
+const SERVES_AGAIN: Duration = Duration::from_secs(30);
 /// An open shard is read to its end when so many pages in a row are empty.
 const EMPTY_PAGES: u32 = 2;
 
@@ -27,7 +29,7 @@ pub async fn judge(shared: &Shared) -> Result<()> {
     for table in 0..shared.plan().tables.len() {
         let name = table_name(table);
         serve(shared, &client, table, &name).await.with_context(|| format!("{name} does not serve"))?;
-        let items = again(async || scan(&client, table, &name).await).await;
+        let items = again(shared, async || scan(&client, table, &name).await).await;
         let items = items.with_context(|| format!("{name} is not scanned"))?;
         let streams = shared.history(|history| {
             let story = &mut history.tables[table];
@@ -37,7 +39,7 @@ pub async fn judge(shared: &Shared) -> Result<()> {
         });
         let trims = shared.plan().tables[table].retention_ms > 0;
         for (number, (arn, is_on)) in streams.iter().enumerate() {
-            let shards = match again(async || read_all(&client, arn).await).await {
+            let shards = match again(shared, async || read_all(shared, &client, arn).await).await {
                 // One that was turned off goes when its last record does.
                 Err(error) if trims && !is_on && is_gone(&error) => Vec::new(),
                 read => read.with_context(|| format!("{arn} is not read"))?,
@@ -49,11 +51,11 @@ pub async fn judge(shared: &Shared) -> Result<()> {
 }
 
 /// Asks until it is answered, while it may take long.
-async fn again<T>(ask: impl AsyncFn() -> Result<T>) -> Result<T> {
-    let deadline = now() + SERVES_AGAIN_US;
+async fn again<T>(shared: &Shared, ask: impl AsyncFn() -> Result<T>) -> Result<T> {
+    let deadline = elapsed() + shared.plan().patience(SERVES_AGAIN);
     loop {
         match ask().await {
-            Err(error) if now() < deadline && is_passing(&error) => {
+            Err(error) if elapsed() < deadline && is_passing(&error) => {
                 tracing::debug!(%error, "the judge asks again");
             }
             answered => return answered,
@@ -80,7 +82,7 @@ async fn serve(shared: &Shared, client: &Client, table: usize, name: &TableName)
             described.key.key_of_item(item).is_ok_and(|key| partition.range.contains(key.hash()))
         });
         let key = inside.context("some key hashes there")?;
-        again(async || Ok(client.delete_item(name, &key, WriteOptions::default()).await?)).await?;
+        again(shared, async || Ok(client.delete_item(name, &key, WriteOptions::default()).await?)).await?;
     }
     Ok(())
 }
@@ -99,10 +101,11 @@ async fn scan(client: &Client, table: usize, name: &TableName) -> Result<BTreeMa
     Ok(items)
 }
 
-async fn read_all(client: &Client, arn: &str) -> Result<Vec<ShardStory>> {
+async fn read_all(shared: &Shared, client: &Client, arn: &str) -> Result<Vec<ShardStory>> {
     let stream = client.describe_stream(arn).await?;
     let mut shards = Vec::new();
     for shard in stream.shards {
+        glance(shared, client, arn, &shard.id, Place::Horizon).await;
         let mut next = Some(client.shard_iterator(arn, &shard.id, &Start::TrimHorizon).await?);
         let mut records = Vec::new();
         let mut empty = 0;

@@ -43,11 +43,15 @@ pub async fn create_tables(shared: &Shared) {
             }
             tracing::info!(%error, "a table is not created yet");
         }
-        let made = client.wait_active(&table.name, PATIENCE).await.expect("nothing is wrong yet");
+        let made = client
+            .wait_active(&table.name, shared.plan().patience(PATIENCE))
+            .await
+            .expect("nothing is wrong yet");
         let arn = made.latest_stream_arn.clone();
         let streams = plan.view.zip(arn).map(|(view, arn)| stream_of(arn, view, (0, 0)));
         shared.note_table(TableStory {
             schema: table.key,
+            retention: if plan.retention_ms == 0 { NEVER } else { plan.retention_ms * 1_000 },
             streams: streams.into_iter().collect(),
             items: Default::default(),
             deleted: false,
@@ -63,6 +67,7 @@ fn stream_of(arn: String, view: View, on: (Micros, Micros)) -> StreamStory {
 /// what was done to it: so a stream is on when its ARN is new, and off when it says so itself.
 async fn settle(
     client: &Client,
+    patience: Duration,
     table: &TableName,
     wanted: Option<View>,
     before: &[String],
@@ -71,7 +76,7 @@ async fn settle(
         if let Err(error) = client.update_stream(table, wanted.map(view_type)).await {
             tracing::debug!(%error, "the stream is not switched yet");
         }
-        match (wanted, client.wait_active(table, PATIENCE).await) {
+        match (wanted, client.wait_active(table, patience).await) {
             (Some(_), Ok(described)) => {
                 let arn = described.latest_stream_arn.filter(|arn| !before.contains(arn));
                 if arn.is_some() && described.stream.is_some() {
@@ -99,6 +104,7 @@ pub async fn switch(mut cast: Cast, pace_ms: u64) {
     let client = cast.shared.client(cast.seed);
     let table = table_name(cast.table);
     let views = [View::KeysOnly, View::NewImage, View::OldImage, View::NewAndOldImages];
+    let patience = cast.shared.plan().patience(PATIENCE);
     cast.pause(pace_ms).await;
     while cast.goes_on() {
         let number = cast.table;
@@ -110,12 +116,12 @@ pub async fn switch(mut cast: Cast, pace_ms: u64) {
         let begun = now();
         if is_on {
             cast.shared.history(|history| last_stream(history, number).off.0 = begun);
-            settle(&client, &table, None, &before).await;
+            settle(&client, patience, &table, None, &before).await;
             cast.shared.history(|history| last_stream(history, number).off.1 = now());
             tracing::debug!(%table, "stream off");
         } else {
             let view = *cast.random.pick(&views);
-            let arn = settle(&client, &table, Some(view), &before).await;
+            let arn = settle(&client, patience, &table, Some(view), &before).await;
             let arn = arn.expect("a stream that was turned on has an ARN");
             tracing::debug!(%table, arn, "stream on");
             let stream = stream_of(arn, view, (begun, now()));

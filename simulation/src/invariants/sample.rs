@@ -49,7 +49,8 @@ pub fn stream(view_type: StreamViewType) -> StreamStory {
 }
 
 pub fn table(streams: Vec<StreamStory>) -> TableStory {
-    TableStory { schema: schema(false), streams, items: BTreeMap::new(), deleted: false }
+    let retention = NEVER;
+    TableStory { schema: schema(false), retention, streams, items: BTreeMap::new(), deleted: false }
 }
 
 /// A history of an empty table with such a stream.
