@@ -36,10 +36,15 @@ impl Cast {
         self.shared.stage() == Stage::Acting
     }
 
-    /// Waits for up to so long.
+    /// Waits for up to so long, but not much longer than it shall go on.
     async fn pause(&mut self, most_ms: u64) {
-        let pause_us = self.random.between(0, most_ms * 1_000);
-        tokio::time::sleep(Duration::from_micros(pause_us)).await;
+        const PIECE: Duration = Duration::from_secs(60);
+        let mut left = Duration::from_micros(self.random.between(0, most_ms * 1_000));
+        while left > PIECE && self.goes_on() {
+            tokio::time::sleep(PIECE).await;
+            left -= PIECE;
+        }
+        tokio::time::sleep(left.min(PIECE)).await;
     }
 }
 

@@ -76,14 +76,21 @@ struct Children {
     /// Runs at the same time [default: the cores].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
-    /// Seconds after which a run counts as one that does not end.
-    #[arg(long, value_name = "S", default_value = "120", value_parser = seconds)]
-    timeout: Duration,
+    /// Seconds after which a run counts as one that does not end [default: 120, of the retention scenario 600].
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    timeout: Option<Duration>,
 }
 
 impl Children {
     fn jobs(self) -> usize {
         self.jobs.map_or_else(pool::cores, usize::from)
+    }
+
+    fn timeout(self, scenario: Scenario) -> Duration {
+        self.timeout.unwrap_or(match scenario {
+            Scenario::Short | Scenario::Trimming => Duration::from_secs(120),
+            Scenario::Retention => Duration::from_secs(600),
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     history::Micros,
     invariants,
     observer::Observer,
-    plan::{Fault, FaultKind, Plan},
+    plan::{Fault, FaultKind, Plan, Scenario},
     stage::{Shared, Stage},
     trace::{self, Trace},
     verdict::{Marks, Outcome, Violation},
@@ -24,20 +24,59 @@ const JUDGE_MAX: Duration = Duration::from_secs(120);
 const OBSERVE: Duration = Duration::from_millis(20);
 
 /// Marks that must be hit over many seeds.
-pub fn marks_required() -> &'static [&'static str] {
-    &[
-        "fault: kill",
-        "fault: power_loss",
-        "fault: power_loss_of_all",
-        "fault: partition",
-        "fault: one_way",
-        "fault: hold",
-        "fault: cut_off",
-        "fault: latency",
-        "fault: clock",
-        "fault: disk_full",
-        "fault: sync_fails",
-    ]
+pub fn marks_required(scenario: Scenario) -> &'static [&'static str] {
+    match scenario {
+        Scenario::Short | Scenario::Trimming => &[
+            "fault: kill",
+            "fault: power_loss",
+            "fault: power_loss_of_all",
+            "fault: partition",
+            "fault: one_way",
+            "fault: hold",
+            "fault: cut_off",
+            "fault: latency",
+            "fault: clock",
+            "fault: disk_full",
+            "fault: sync_fails",
+            "invariant: election_safety",
+            "invariant: exactly_one",
+            "invariant: gapless",
+            "invariant: image_chain",
+            "invariant: leader_completeness",
+            "invariant: linearizable",
+            "invariant: log_matching",
+            "invariant: monotonic",
+            "invariant: never_unseen",
+            "invariant: no_invention",
+            "invariant: order_per_key",
+            "invariant: quorum",
+            "invariant: replicas_equal",
+            "invariant: sequence_rises",
+            "invariant: state_machine_safety",
+            "invariant: stream_equals_table",
+            "invariant: strong_reads",
+            "invariant: unknown_whole",
+        ],
+        Scenario::Retention => &[
+            "fault: kill",
+            "fault: power_loss",
+            "fault: power_loss_of_all",
+            "fault: partition",
+            "fault: one_way",
+            "fault: cut_off",
+            "fault: clock",
+            "fault: sync_fails",
+            "invariant: exactly_one",
+            "invariant: expiry",
+            "invariant: gapless",
+            "invariant: monotonic",
+            "invariant: replicas_equal",
+            "invariant: retention",
+            "path: a trimmed place was refused",
+            "path: an iterator had expired",
+            "path: what was still there was judged to be young enough",
+        ],
+    }
 }
 
 /// Runs a plan.

@@ -45,6 +45,7 @@ impl World {
             .min_message_latency(tick)
             .max_message_latency(latency.max(tick))
             .tcp_capacity(1 << 16)
+            .ephemeral_ports(9_000..=65_535)
             .enable_random_order()
             .build();
         let machines: Vec<_> = (0..plan.nodes).map(|number| Arc::new(Machine::new(plan, number))).collect();

@@ -30,8 +30,6 @@ use crate::model::{
 const QUEUE_MESSAGES_MAX: usize = 4096;
 /// Messages of one frame at most.
 const FRAME_MESSAGES_MAX: usize = 256;
-/// How long to wait before dialling again.
-const REDIAL: Duration = Duration::from_millis(100);
 
 /// Who this node is, as it tells the others.
 #[derive(Clone, Debug)]
@@ -54,7 +52,7 @@ struct Shared {
     me: Self_,
     connector: Arc<dyn Connector>,
     clock: Arc<dyn Fn() -> u64 + Send + Sync>,
-    /// How often nodes ping each other.
+    /// How often nodes ping each other; one that is not there is dialled again after half of it.
     ping: Duration,
     peers: Mutex<BTreeMap<NodeId, Arc<Peer>>>,
     ids: AtomicU64,
@@ -277,7 +275,7 @@ async fn keep_connected(shared: Arc<Shared>, peer: Arc<Peer>, mut queued: mpsc::
         while queued.try_recv().is_ok() {}
         shared.liveness.send_modify(|count| *count += 1);
         tokio::select! {
-            () = tokio::time::sleep(REDIAL) => {}
+            () = tokio::time::sleep(shared.ping / 2) => {}
             _ = stopped.wait_for(|stop| *stop) => return,
         }
     }

@@ -48,7 +48,7 @@ impl Meta {
             (None, seed) => Seeds::one(seed.unwrap_or_default()),
         };
         let bar = progress(true, seeds.count(), "{bar:30} {pos}/{len} seeds, {per_sec}, {eta} left")?;
-        let (scenario, timeout) = (self.scenario, self.children.timeout);
+        let (scenario, timeout) = (self.scenario, self.children.timeout(self.scenario));
         let mut seeds = seeds.iter();
         let (mut same, mut lines_compared, mut bad) = (0u64, 0, 0u64);
         let next = || seeds.next();

@@ -100,7 +100,7 @@ impl Run {
     ) -> anyhow::Result<Report> {
         let template = "{bar:30} {pos}/{len} seeds, {per_sec}, {eta} left {msg}";
         let bar = progress(self.output == Output::Table, count, template)?;
-        let required = scenario::marks_required();
+        let required = scenario::marks_required(self.scenario);
         let mut coverage = Coverage::new(required);
         let mut report = Report::default();
         let mut simulated_ms = 0;
@@ -111,7 +111,7 @@ impl Run {
             in_time.then(|| runs.next()).flatten()
         };
         let work = |(scenario, seed)| {
-            let ended = child::run(Work::Seed(seed, scenario), self.children.timeout)?;
+            let ended = child::run(Work::Seed(seed, scenario), self.children.timeout(scenario))?;
             anyhow::Ok((scenario, seed, ended))
         };
         pool::each(self.children.jobs(), next, work, |(scenario, seed, ended)| {
@@ -154,8 +154,11 @@ impl Run {
             let scenario = Scenario::from_str(&failed.scenario, false).map_err(anyhow::Error::msg)?;
             let plan = Plan::from_seed(failed.seed, scenario);
             let share = until.saturating_duration_since(now()) / (count - at) as u32;
-            let limits =
-                Limits { jobs: self.children.jobs(), timeout: self.children.timeout, until: now() + share };
+            let limits = Limits {
+                jobs: self.children.jobs(),
+                timeout: self.children.timeout(scenario),
+                until: now() + share,
+            };
             eprintln!("shrinking {} {} for up to {:.0} s", failed.scenario, failed.seed, share.as_secs_f64());
             let shrunk = match shrink(&plan, limits, |_, _| {}) {
                 Ok(shrunk) => shrunk,

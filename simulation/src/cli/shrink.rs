@@ -40,7 +40,7 @@ impl Shrink {
         let file = self.out.unwrap_or_else(|| plan_file(plan.seed, plan.scenario));
         let limits = Limits {
             jobs: self.children.jobs(),
-            timeout: self.children.timeout,
+            timeout: self.children.timeout(plan.scenario),
             until: now() + self.minutes,
         };
         let bar = progress(true, 0, "{spinner} {elapsed} {msg}")?;

@@ -74,24 +74,24 @@ fn faults(random: &mut Random, nodes: usize, faults_ms: u64) -> Vec<Fault> {
             let node = random.below(nodes as u64) as usize;
             let other = (node + 1 + random.below(nodes as u64 - 1) as usize) % nodes;
             let minutes = *random.pick(&[1, 1, 5, 60, 360, 1_500]);
-            let mut for_ms = random.between(1, minutes * MINUTE_MS);
-            let kind = match random.below(if clocks { 8 } else { 7 }) {
-                0 => FaultKind::Kill { node },
-                1 => FaultKind::PowerLoss { node, seed: random.next() },
-                2 => {
-                    for_ms = for_ms.min(30 * MINUTE_MS);
-                    FaultKind::PowerLossOfAll { seed: random.next() }
+            let for_ms = random.between(1, minutes * MINUTE_MS);
+            let (half_hour, hours) = (for_ms.min(HOUR_MS / 2), for_ms.min(2 * HOUR_MS));
+            let (kind, for_ms) = match random.below(if clocks { 8 } else { 7 }) {
+                0 => (FaultKind::Kill { node }, for_ms),
+                1 => (FaultKind::PowerLoss { node, seed: random.next() }, for_ms),
+                2 => (FaultKind::PowerLossOfAll { seed: random.next() }, half_hour),
+                // Each attempt to connect in vain costs turmoil's hosts one of their ports for good.
+                3 => {
+                    let nodes = (0..nodes).filter(|_| random.percent(40)).collect();
+                    (FaultKind::Partition { nodes }, hours)
                 }
-                3 => FaultKind::Partition { nodes: (0..nodes).filter(|_| random.percent(40)).collect() },
-                4 => FaultKind::CutOff { node },
-                5 => FaultKind::OneWay { from: node, to: other },
-                6 => FaultKind::SyncFails { node },
+                4 => (FaultKind::CutOff { node }, hours),
+                5 => (FaultKind::OneWay { from: node, to: other }, hours),
+                6 => (FaultKind::SyncFails { node }, for_ms),
                 _ => {
                     let most = *random.pick(&[400, 3_000, 60_000]);
-                    FaultKind::Clock {
-                        node,
-                        by_ms: random.between(0, 2 * most).cast_signed() - most.cast_signed(),
-                    }
+                    let by_ms = random.between(0, 2 * most).cast_signed() - most.cast_signed();
+                    (FaultKind::Clock { node, by_ms }, for_ms)
                 }
             };
             Fault { at_ms: random.below(faults_ms), for_ms, kind }
