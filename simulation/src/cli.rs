@@ -2,6 +2,7 @@
 
 mod meta;
 mod one;
+mod plan;
 mod replay;
 mod report;
 mod run;
@@ -19,7 +20,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{child::scenario_name, plan::Plan, plan::Scenario, pool, process};
+use crate::{child::scenario_name, corpus, plan::Plan, plan::Scenario, pool, process};
 
 /// Runs whole clusters in one process, with faults; one seed decides everything.
 #[derive(Debug, Parser)]
@@ -41,6 +42,8 @@ enum Command {
     Replay(replay::Replay),
     /// Run each seed twice, and compare the traces: prove that the seed decides everything.
     Meta(meta::Meta),
+    /// Print what a seed decides.
+    Plan(plan::Show),
     /// Make a plan that fails as small as possible.
     Shrink(shrink::Shrink),
 }
@@ -52,6 +55,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::One(one) => one.run(),
         Command::Replay(replay) => replay.run(),
         Command::Meta(meta) => meta.run(),
+        Command::Plan(plan) => plan.run(),
         Command::Shrink(shrink) => shrink.run(),
     };
     match done {
@@ -94,16 +98,19 @@ impl Children {
     }
 }
 
-/// A seed, or a file with a plan.
+/// A seed, a file with a plan, or a plan of the corpus.
 #[derive(Debug, Args)]
 struct Target {
-    /// A seed, or a file with a plan.
-    #[arg(value_name = "SEED|FILE")]
+    /// A seed, a file with a plan, or `corpus:N` for line N of the corpus.
+    #[arg(value_name = "SEED|FILE|corpus:N")]
     target: String,
     /// What the seed is run as [default: short]; a plan knows it.
     #[arg(long)]
     scenario: Option<Scenario>,
 }
+
+/// What targets begin with that are lines of the corpus.
+const CORPUS: &str = "corpus:";
 
 impl Target {
     fn plan(&self) -> anyhow::Result<Plan> {
@@ -111,7 +118,10 @@ impl Target {
             return Ok(Plan::from_seed(seed, self.scenario.unwrap_or(Scenario::Short)));
         }
         anyhow::ensure!(self.scenario.is_none(), "--scenario is for seeds: a plan knows its own");
-        process::plan_from_file(&self.target)
+        match self.target.strip_prefix(CORPUS) {
+            Some(line) => corpus::plan(line.parse().with_context(|| format!("`{line}` is not a line"))?),
+            None => process::plan_from_file(&self.target),
+        }
     }
 }
 
@@ -136,6 +146,11 @@ fn duration(text: &str, unit_s: f64) -> Result<Duration, String> {
 /// The command that runs this seed again.
 fn replay_seed(seed: u64, scenario: Scenario) -> String {
     format!("{} replay {seed} --scenario {}", program(), scenario_name(scenario))
+}
+
+/// The command that runs this plan of the corpus again.
+fn replay_corpus(line: usize) -> String {
+    format!("{} replay {CORPUS}{line}", program())
 }
 
 /// The command that runs this plan again.

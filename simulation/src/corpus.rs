@@ -1,22 +1,24 @@
-//! Seeds that once showed something and are run again before all others: `corpus.txt`, one a line.
+//! Runs that once showed something, and are played again before all others: `corpus.jsonl`, one a line.
+//!
+//! They are kept as plans, not as seeds: what a seed decides changes whenever the simulator learns to do something else,
+//! a plan stays what it is.
 
-use anyhow::{Context, bail, ensure};
-use clap::ValueEnum;
+use anyhow::{Context, ensure};
+use serde::Deserialize;
 
-use crate::plan::Scenario;
+use crate::plan::Plan;
 
 /// The corpus, as it was when the simulator was built.
-const TEXT: &str = include_str!("../corpus.txt");
+const TEXT: &str = include_str!("../corpus.jsonl");
 
 /// One line of the corpus.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Entry {
-    /// What was run.
-    pub scenario: Scenario,
-    /// Which one showed it.
-    pub seed: u64,
     /// What it showed.
     pub showed: String,
+    /// What was run.
+    pub plan: Plan,
 }
 
 /// The corpus in the order of its lines.
@@ -24,87 +26,55 @@ pub fn entries() -> anyhow::Result<Vec<Entry>> {
     parse(TEXT)
 }
 
-/// Reads lines of `scenario seed  # what it showed once`. Empty lines and those that begin with `#` say nothing.
-fn parse(text: &str) -> anyhow::Result<Vec<Entry>> {
-    let mut entries: Vec<Entry> = Vec::new();
-    for (at, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let place = || format!("corpus.txt, line {}: `{line}`", at + 1);
-        let entry = entry(line).with_context(place)?;
-        let twice = entries.iter().any(|other| other.scenario == entry.scenario && other.seed == entry.seed);
-        ensure!(!twice, "{}: this scenario and seed stand above already", place());
-        entries.push(entry);
-    }
-    Ok(entries)
+/// The plan in one line, counted from 1.
+pub fn plan(line: usize) -> anyhow::Result<Plan> {
+    let mut entries = entries()?;
+    ensure!((1..=entries.len()).contains(&line), "the corpus has lines 1 to {}, not {line}", entries.len());
+    Ok(entries.swap_remove(line - 1).plan)
 }
 
-fn entry(line: &str) -> anyhow::Result<Entry> {
-    let Some((what, showed)) = line.split_once('#') else {
-        bail!("it does not say, after a `#`, what the seed showed");
-    };
-    let showed = showed.trim();
-    ensure!(!showed.is_empty(), "it does not say, after the `#`, what the seed showed");
-    let words: Vec<&str> = what.split_whitespace().collect();
-    let [scenario, seed] = words[..] else {
-        bail!("a scenario and a seed are wanted before the `#`, not {} words", words.len());
-    };
-    let Ok(scenario) = Scenario::from_str(scenario, false) else {
-        bail!("there is no scenario `{scenario}`");
-    };
-    let Ok(seed) = seed.parse() else {
-        bail!("`{seed}` is not a seed");
-    };
-    Ok(Entry { scenario, seed, showed: showed.to_owned() })
+fn parse(text: &str) -> anyhow::Result<Vec<Entry>> {
+    let lines = text.lines().enumerate();
+    lines
+        .map(|(at, line)| {
+            let place = || format!("corpus.jsonl, line {}", at + 1);
+            let entry: Entry = serde_json::from_str(line).with_context(place)?;
+            ensure!(!entry.showed.is_empty(), "{}: it does not say what it showed", place());
+            Ok(entry)
+        })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Scenario;
 
-    fn error(text: &str) -> String {
-        format!("{:#}", parse(text).expect_err(text))
+    fn line(showed: &str, seed: u64) -> String {
+        let plan = serde_json::to_string(&Plan::from_seed(seed, Scenario::Short)).expect("it can be written");
+        format!("{{\"showed\": \"{showed}\", \"plan\": {plan}}}\n")
     }
 
     #[test]
     fn the_corpus_itself_is_well_formed() {
-        assert!(entries().is_ok(), "{:#}", entries().expect_err("it is not"));
+        let entries = entries().expect("it is well formed");
+        assert!(!entries.is_empty());
+        assert_eq!(plan(entries.len()).expect("it is the last"), entries[entries.len() - 1].plan);
+        assert!(plan(0).is_err() && plan(entries.len() + 1).is_err());
     }
 
     #[test]
-    fn lines_are_read_in_order_and_comments_are_not() {
-        let text = "# scenario seed\n\nshort 17  # lost a write # twice\n  trimming 3 # trimmed early\n";
-        let expected = [
-            Entry { scenario: Scenario::Short, seed: 17, showed: "lost a write # twice".to_owned() },
-            Entry { scenario: Scenario::Trimming, seed: 3, showed: "trimmed early".to_owned() },
-        ];
-        assert_eq!(parse(text).expect("it is well formed"), expected);
+    fn lines_are_read_in_order() {
+        let entries = parse(&(line("a", 1) + &line("b", 2))).expect("they are well formed");
+        let read: Vec<_> = entries.iter().map(|entry| (entry.showed.as_str(), entry.plan.seed)).collect();
+        assert_eq!(read, [("a", 1), ("b", 2)]);
     }
 
     #[test]
-    fn the_same_seed_may_stand_once_for_each_scenario() {
-        assert_eq!(parse("short 1 # a\ntrimming 1 # b").expect("they differ").len(), 2);
-        let error = error("short 1 # a\nshort 2 # b\nshort 1 # c");
-        assert_eq!(error, "corpus.txt, line 3: `short 1 # c`: this scenario and seed stand above already");
-    }
-
-    #[test]
-    fn a_malformed_line_is_named_with_its_number_and_what_is_wrong() {
-        for (line, wrong) in [
-            ("short 17", "it does not say, after a `#`, what the seed showed"),
-            ("short 17 #", "it does not say, after the `#`, what the seed showed"),
-            ("17 # lost", "a scenario and a seed are wanted before the `#`, not 1 words"),
-            ("short 17 18 # lost", "a scenario and a seed are wanted before the `#`, not 3 words"),
-            ("long 17 # lost", "there is no scenario `long`"),
-            ("short x # lost", "`x` is not a seed"),
-            ("short -1 # lost", "`-1` is not a seed"),
-        ] {
-            assert_eq!(
-                error(&format!("# first\n{line}\n")),
-                format!("corpus.txt, line 2: `{line}`: {wrong}")
-            );
+    fn a_malformed_line_is_named_with_its_number() {
+        for bad in ["", "{}", "short 17 # lost", &line("", 1)] {
+            let error = format!("{:#}", parse(&(line("a", 1) + bad.trim_end() + "\n")).expect_err(bad));
+            assert!(error.starts_with("corpus.jsonl, line 2: "), "{error}");
         }
     }
 }

@@ -9,8 +9,9 @@ use comfy_table::{CellAlignment, Table, presets::NOTHING};
 use serde::Serialize;
 
 use crate::{
-    child::{Failure, first_line},
+    child::{Failure, first_line, scenario_name},
     coverage::{Coverage, Hits, Judgement},
+    plan::Plan,
 };
 
 /// A seed that failed.
@@ -18,6 +19,8 @@ use crate::{
 pub struct Failed {
     pub scenario: String,
     pub seed: u64,
+    #[serde(skip)]
+    pub plan: Plan,
     pub invariant: String,
     pub what: String,
     /// The last lines that the process said on standard error.
@@ -38,10 +41,11 @@ pub struct Smaller {
 }
 
 impl Failed {
-    pub fn new(scenario: String, seed: u64, failure: Failure, replay: String) -> Self {
+    pub fn new(plan: Plan, failure: Failure, replay: String) -> Self {
         Self {
-            scenario,
-            seed,
+            scenario: scenario_name(plan.scenario),
+            seed: plan.seed,
+            plan,
             invariant: failure.violation.invariant,
             what: failure.violation.what,
             stderr: failure.stderr,
@@ -162,6 +166,7 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Scenario;
     use crate::verdict::{Marks, Violation};
 
     fn report(seeds_min: u64) -> Report {
@@ -184,7 +189,8 @@ mod tests {
     fn the_table_shows_marks_failures_and_how_to_run_them_again() {
         let violation = Violation::new("image_chain", "k7 is odd\nand more");
         let failure = Failure { violation, cause: String::new(), stderr: Vec::new() };
-        let mut failed = Failed::new("short".to_owned(), 17, failure, "simulation replay 17".to_owned());
+        let plan = Plan::from_seed(17, Scenario::Short);
+        let mut failed = Failed::new(plan, failure, "simulation replay 17".to_owned());
         failed.shrunk = Some(Smaller {
             pieces: 2,
             pieces_before: 9,

@@ -6,12 +6,12 @@ use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 
 use super::{
-    Children, minutes, progress, replay_file, replay_seed,
+    Children, minutes, progress, replay_corpus, replay_file, replay_seed,
     report::{Failed, Report, Smaller},
     shrink::plan_file,
 };
 use crate::{
-    child::{self, Ended, Work, now, scenario_name},
+    child::{self, Ended, Work, now},
     corpus,
     coverage::Coverage,
     plan::{Plan, Scenario},
@@ -67,22 +67,23 @@ pub struct Run {
     output: Output,
 }
 
+/// One run of many.
+enum Job {
+    /// This line of the corpus.
+    Known(usize, Plan),
+    /// This seed.
+    Seed(u64),
+}
+
 impl Run {
     pub fn run(self) -> anyhow::Result<bool> {
         let known = if self.corpus { corpus::entries()? } else { Vec::new() };
-        let known: Vec<(Scenario, u64)> = known.iter().map(|entry| (entry.scenario, entry.seed)).collect();
-        let wanted = self.seeds.iter().flat_map(Seeds::iter).map(|seed| (self.scenario, seed));
-        let wanted = wanted.filter(|run| !known.contains(run));
-        let again = self.seeds.as_ref().map_or(0, |seeds| {
-            let again = |(scenario, seed): &&(Scenario, u64)| {
-                *scenario == self.scenario && seeds.iter().contains(seed)
-            };
-            known.iter().filter(again).count() as u64
-        });
-        let count = self.seeds.as_ref().map_or(0, Seeds::count) - again + known.len() as u64;
+        let count = self.seeds.as_ref().map_or(0, Seeds::count) + known.len() as u64;
         anyhow::ensure!(count > 0, "there is nothing to run: the corpus is empty");
+        let known = known.into_iter().enumerate().map(|(at, entry)| Job::Known(at + 1, entry.plan));
+        let wanted = self.seeds.iter().flat_map(Seeds::iter).map(Job::Seed);
 
-        let mut report = self.run_all(known.iter().copied().chain(wanted), count)?;
+        let mut report = self.run_all(known.chain(wanted), count)?;
         if self.shrink {
             self.shrink_all(&mut report)?;
         }
@@ -93,11 +94,7 @@ impl Run {
         Ok(report.is_good())
     }
 
-    fn run_all(
-        &self,
-        mut runs: impl Iterator<Item = (Scenario, u64)> + Send,
-        count: u64,
-    ) -> anyhow::Result<Report> {
+    fn run_all(&self, mut jobs: impl Iterator<Item = Job> + Send, count: u64) -> anyhow::Result<Report> {
         let template = "{bar:30} {pos}/{len} seeds, {per_sec}, {eta} left {msg}";
         let bar = progress(self.output == Output::Table, count, template)?;
         let required = scenario::marks_required(self.scenario);
@@ -108,19 +105,23 @@ impl Run {
         let until = self.minutes.map(|minutes| started + minutes);
         let next = || {
             let in_time = until.is_none_or(|until| now() < until);
-            in_time.then(|| runs.next()).flatten()
+            in_time.then(|| jobs.next()).flatten()
         };
-        let work = |(scenario, seed)| {
-            let ended = child::run(Work::Seed(seed, scenario), self.children.timeout(scenario))?;
-            anyhow::Ok((scenario, seed, ended))
+        let work = |job: Job| {
+            let (work, scenario) = match &job {
+                Job::Known(_, plan) => (Work::Plan(plan), plan.scenario),
+                Job::Seed(seed) => (Work::Seed(*seed, self.scenario), self.scenario),
+            };
+            let ended = child::run(work, self.children.timeout(scenario))?;
+            anyhow::Ok((job, ended))
         };
-        pool::each(self.children.jobs(), next, work, |(scenario, seed, ended)| {
+        pool::each(self.children.jobs(), next, work, |(job, ended)| {
             if let Some(outcome) = &ended.outcome {
                 coverage.add(&outcome.marks);
                 simulated_ms += outcome.simulated_ms;
                 report.operations += outcome.operations;
             }
-            self.count(&mut report, &bar, scenario, seed, ended);
+            self.count(&mut report, &bar, job, ended);
             bar.inc(1);
         })?;
         bar.finish_and_clear();
@@ -134,13 +135,17 @@ impl Run {
         Ok(report)
     }
 
-    fn count(&self, report: &mut Report, bar: &ProgressBar, scenario: Scenario, seed: u64, ended: Ended) {
+    fn count(&self, report: &mut Report, bar: &ProgressBar, job: Job, ended: Ended) {
         let Some(failure) = ended.failure else {
             report.passed += 1;
             return;
         };
         report.failed += 1;
-        let failed = Failed::new(scenario_name(scenario), seed, failure, replay_seed(seed, scenario));
+        let (plan, replay) = match job {
+            Job::Known(line, plan) => (plan, replay_corpus(line)),
+            Job::Seed(seed) => (Plan::from_seed(seed, self.scenario), replay_seed(seed, self.scenario)),
+        };
+        let failed = Failed::new(plan, failure, replay);
         bar.suspend(|| failed.print(ended.outcome.is_none()));
         bar.set_message(format!("{} failed", report.failed));
         report.failures.push(failed);
@@ -151,16 +156,15 @@ impl Run {
         let until = now() + self.shrink_minutes;
         let count = report.failures.len();
         for (at, failed) in report.failures.iter_mut().enumerate() {
-            let scenario = Scenario::from_str(&failed.scenario, false).map_err(anyhow::Error::msg)?;
-            let plan = Plan::from_seed(failed.seed, scenario);
+            let plan = &failed.plan;
             let share = until.saturating_duration_since(now()) / (count - at) as u32;
             let limits = Limits {
                 jobs: self.children.jobs(),
-                timeout: self.children.timeout(scenario),
+                timeout: self.children.timeout(plan.scenario),
                 until: now() + share,
             };
             eprintln!("shrinking {} {} for up to {:.0} s", failed.scenario, failed.seed, share.as_secs_f64());
-            let shrunk = match shrink(&plan, limits, |_, _| {}) {
+            let shrunk = match shrink(plan, limits, |_, _| {}) {
                 Ok(shrunk) => shrunk,
                 // It may not fail again; the other failures are worth their time all the same.
                 Err(error) => {
@@ -168,7 +172,7 @@ impl Run {
                     continue;
                 }
             };
-            let file = self.shrink_to.join(plan_file(failed.seed, scenario));
+            let file = self.shrink_to.join(plan_file(plan.seed, plan.scenario));
             super::shrink::write_plan(&shrunk.plan, &file)?;
             failed.shrunk = Some(Smaller {
                 pieces: shrunk.plan.pieces(),
