@@ -111,6 +111,9 @@ pub enum FaultKind {
     Kill { node: usize },
     /// The machine loses power, and of what was not synced keeps what the seed says.
     PowerLoss { node: usize, seed: u64 },
+    /// The machine loses power while it does its `nth` next sync (from 0): what that sync should have made durable is
+    /// there in parts.
+    PowerLossAtSync { node: usize, nth: u64, seed: u64 },
     /// All machines lose power at once.
     PowerLossOfAll { seed: u64 },
     /// Nothing gets from these to the others, nor back.
@@ -137,6 +140,7 @@ impl FaultKind {
         match self {
             Self::Kill { .. } => "kill",
             Self::PowerLoss { .. } => "power_loss",
+            Self::PowerLossAtSync { .. } => "power_loss_at_sync",
             Self::PowerLossOfAll { .. } => "power_loss_of_all",
             Self::Partition { .. } => "partition",
             Self::OneWay { .. } => "one_way",
@@ -305,7 +309,7 @@ fn actors_of(random: &mut Random, table: usize, plan: &TablePlan) -> Vec<Actor> 
 /// Faults of a random subset of all kinds ("swarm testing", Groce and others 2012): what is left out lets the rest get
 /// further.
 fn faults(random: &mut Random, nodes: usize, faults_ms: u64) -> Vec<Fault> {
-    const KINDS: u64 = 11;
+    const KINDS: u64 = 12;
     let enabled: Vec<u64> = (0..KINDS).filter(|_| random.percent(40)).collect();
     let count = if enabled.is_empty() { 0 } else { random.between(0, 14) };
     let mut faults: Vec<Fault> = (0..count)
@@ -323,7 +327,8 @@ fn faults(random: &mut Random, nodes: usize, faults_ms: u64) -> Vec<Fault> {
                 7 => FaultKind::Latency { max_ms: random.between(50, 600) },
                 8 => FaultKind::Clock { node, by_ms: clock_step(random) },
                 9 => FaultKind::DiskFull { node },
-                _ => FaultKind::SyncFails { node },
+                10 => FaultKind::SyncFails { node },
+                _ => FaultKind::PowerLossAtSync { node, nth: random.below(40), seed: random.next() },
             };
             let for_ms = *random.pick(&[100, 500, 1_500, 4_000, 8_000]);
             Fault { at_ms: random.below(faults_ms), for_ms: random.between(1, for_ms), kind }

@@ -26,6 +26,7 @@ pub fn marks_required() -> &'static [&'static str] {
     &[
         "fault: kill",
         "fault: power_loss",
+        "fault: power_loss_at_sync",
         "fault: power_loss_of_all",
         "fault: partition",
         "fault: one_way",
@@ -35,6 +36,7 @@ pub fn marks_required() -> &'static [&'static str] {
         "fault: clock",
         "fault: disk_full",
         "fault: sync_fails",
+        "path: power lost at a sync",
     ]
 }
 

@@ -22,6 +22,8 @@ pub struct World {
     pub machines: Vec<Arc<Machine>>,
     /// When those that are down come up again.
     up_at: Vec<Option<Duration>>,
+    /// What becomes of those that lose power at a sync to come: the seed of what is left, and how long they stay down.
+    dying: Vec<Option<(u64, Duration)>>,
     latency: Duration,
 }
 
@@ -52,7 +54,13 @@ impl World {
             let running = machine.clone();
             sim.host(machine.name.as_str(), move || running.clone().run());
         }
-        Self { sim, up_at: vec![None; machines.len()], machines, latency: latency.max(tick) }
+        Self {
+            sim,
+            up_at: vec![None; machines.len()],
+            dying: vec![None; machines.len()],
+            machines,
+            latency: latency.max(tick),
+        }
     }
 
     /// One step of simulated time, and of those who come up again.
@@ -71,7 +79,23 @@ impl World {
         }
         let now = machine::EPOCH_MS * 1_000_000 + u64::try_from(self.sim.elapsed().as_nanos()).unwrap_or(0);
         crate::entropy::set_time_ns(now);
-        self.sim.step()
+        let stepped = self.sim.step();
+        self.bury(marks);
+        stepped
+    }
+
+    /// Takes down the machines that lost power at a sync in this step, before anybody looks at them: whoever ran there
+    /// has been told that its disk is gone, and no more.
+    fn bury(&mut self, marks: &mut Marks) {
+        for number in 0..self.machines.len() {
+            if !self.machines[number].files.has_crashed() {
+                continue;
+            }
+            let (seed, down) = self.dying[number].unwrap_or_default();
+            marks.hit("path: power lost at a sync");
+            tracing::info!(node = self.machines[number].name, "power is lost at a sync");
+            self.crash(number, Crash::Torn(seed), self.sim.elapsed() + down);
+        }
     }
 
     fn crash(&mut self, number: usize, crash: Crash, up_at: Duration) {
@@ -79,6 +103,7 @@ impl World {
         machine.die(crash);
         self.sim.crash(machine.name.as_str());
         machine.forget();
+        self.dying[number] = None;
         self.up_at[number] = Some(self.up_at[number].map_or(up_at, |earlier| earlier.max(up_at)));
     }
 
@@ -94,6 +119,11 @@ impl World {
         match kind {
             FaultKind::Kill { node } => self.crash(*node, Crash::Everything, until),
             FaultKind::PowerLoss { node, seed } => self.crash(*node, Crash::Torn(*seed), until),
+            FaultKind::PowerLossAtSync { node, nth, seed } => {
+                let files = &self.machines[*node].files;
+                files.crash_at_sync(files.syncs() + nth);
+                self.dying[*node] = Some((*seed, Duration::from_millis(for_ms)));
+            }
             FaultKind::PowerLossOfAll { seed } => {
                 all.for_each(|node| self.crash(node, Crash::Torn(seed.wrapping_add(node as u64)), until));
             }
@@ -136,6 +166,7 @@ impl World {
             FaultKind::DiskFull { node } => self.machines[*node].files.set_capacity(None),
             FaultKind::Kill { .. }
             | FaultKind::PowerLoss { .. }
+            | FaultKind::PowerLossAtSync { .. }
             | FaultKind::PowerLossOfAll { .. }
             | FaultKind::SyncFails { .. } => {}
         }
@@ -150,6 +181,7 @@ impl World {
             }
             self.with_clients(one, |sim, one, other| sim.repair(one, other));
             self.machines[one].files.set_capacity(None);
+            self.machines[one].files.crash_at_sync(u64::MAX);
             self.up_at[one] = self.up_at[one].map(|at| at.min(self.sim.elapsed()));
         }
         self.sim.set_max_message_latency(self.latency);
