@@ -27,6 +27,8 @@ pub fn marks_required() -> &'static [&'static str] {
         "fault: kill",
         "fault: power_loss",
         "fault: power_loss_at_sync",
+        "fault: kill_leader",
+        "fault: election_storm",
         "fault: power_loss_of_all",
         "fault: partition",
         "fault: one_way",
@@ -36,7 +38,9 @@ pub fn marks_required() -> &'static [&'static str] {
         "fault: clock",
         "fault: disk_full",
         "fault: sync_fails",
+        "path: flush by itself",
         "path: power lost at a sync",
+        "path: power lost behind a vote",
     ]
 }
 
