@@ -21,6 +21,7 @@ mod scenario;
 mod seeds;
 mod shrink;
 mod stage;
+mod storm;
 mod trace;
 mod verdict;
 mod world;

@@ -120,6 +120,13 @@ pub enum FaultKind {
     Kill { node: usize },
     /// The machine loses power, and of what was not synced keeps what the seed says.
     PowerLoss { node: usize, seed: u64 },
+    /// The machine loses power while it does its `nth` next sync (from 0): what that sync should have made durable is
+    /// there in parts.
+    PowerLossAtSync { node: usize, nth: u64, seed: u64 },
+    /// Whoever leads some group is killed, or loses power: which group is counted from 0, and begins anew behind the last.
+    KillLeader { group: u64, power: Option<u64> },
+    /// While it lasts, machines that have just voted, or have just heard of a new term, lose power for a few milliseconds.
+    ElectionStorm { seed: u64 },
     /// All machines lose power at once.
     PowerLossOfAll { seed: u64 },
     /// Nothing gets from these to the others, nor back.
@@ -146,6 +153,9 @@ impl FaultKind {
         match self {
             Self::Kill { .. } => "kill",
             Self::PowerLoss { .. } => "power_loss",
+            Self::PowerLossAtSync { .. } => "power_loss_at_sync",
+            Self::KillLeader { .. } => "kill_leader",
+            Self::ElectionStorm { .. } => "election_storm",
             Self::PowerLossOfAll { .. } => "power_loss_of_all",
             Self::Partition { .. } => "partition",
             Self::OneWay { .. } => "one_way",
@@ -185,6 +195,9 @@ pub struct Plan {
     pub drift_ppm: Vec<i64>,
     /// Bytes of a segment of the logs.
     pub segment_bytes: u64,
+    /// Milliseconds, at most, between two flushes that a store does by itself; 0: it does none.
+    #[serde(default)]
+    pub flush_ms: u64,
     /// The tables.
     pub tables: Vec<TablePlan>,
     /// Who uses them.
@@ -224,6 +237,7 @@ impl Plan {
             latency_ms: random.between(4, 30),
             drift_ppm: (0..nodes).map(|_| random.between(0, 200).cast_signed() - 100).collect(),
             segment_bytes: *random.pick(&[64 << 10, 256 << 10, 1 << 20, 64 << 20]),
+            flush_ms: *random.pick(&[0, 20, 200, 2_000]),
             faults: faults(&mut random, nodes, faults_ms),
             tables,
             actors,
@@ -329,7 +343,7 @@ fn actors_of(random: &mut Random, table: usize, plan: &TablePlan) -> Vec<Actor> 
 /// Faults of a random subset of all kinds ("swarm testing", Groce and others 2012): what is left out lets the rest get
 /// further.
 fn faults(random: &mut Random, nodes: usize, faults_ms: u64) -> Vec<Fault> {
-    const KINDS: u64 = 11;
+    const KINDS: u64 = 14;
     let enabled: Vec<u64> = (0..KINDS).filter(|_| random.percent(40)).collect();
     let count = if enabled.is_empty() { 0 } else { random.between(0, 14) };
     let mut faults: Vec<Fault> = (0..count)
@@ -347,7 +361,13 @@ fn faults(random: &mut Random, nodes: usize, faults_ms: u64) -> Vec<Fault> {
                 7 => FaultKind::Latency { max_ms: random.between(50, 600) },
                 8 => FaultKind::Clock { node, by_ms: clock_step(random) },
                 9 => FaultKind::DiskFull { node },
-                _ => FaultKind::SyncFails { node },
+                10 => FaultKind::SyncFails { node },
+                11 => FaultKind::PowerLossAtSync { node, nth: random.below(40), seed: random.next() },
+                12 => {
+                    let (group, power) = (random.next(), random.next());
+                    FaultKind::KillLeader { group, power: Some(power).filter(|_| power % 2 == 0) }
+                }
+                _ => FaultKind::ElectionStorm { seed: random.next() },
             };
             let for_ms = *random.pick(&[100, 500, 1_500, 4_000, 8_000]);
             Fault { at_ms: random.below(faults_ms), for_ms: random.between(1, for_ms), kind }

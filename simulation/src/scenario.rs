@@ -29,6 +29,9 @@ pub fn marks_required(scenario: Scenario) -> &'static [&'static str] {
         Scenario::Short | Scenario::Trimming => &[
             "fault: kill",
             "fault: power_loss",
+            "fault: power_loss_at_sync",
+            "fault: kill_leader",
+            "fault: election_storm",
             "fault: power_loss_of_all",
             "fault: partition",
             "fault: one_way",
@@ -56,6 +59,9 @@ pub fn marks_required(scenario: Scenario) -> &'static [&'static str] {
             "invariant: stream_equals_table",
             "invariant: strong_reads",
             "invariant: unknown_whole",
+            "path: flush by itself",
+            "path: power lost at a sync",
+            "path: power lost behind a vote",
         ],
         Scenario::Retention => &[
             "fault: kill",

@@ -3,11 +3,13 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use turmoil::Sim;
-use watertable::log::Crash;
+use watertable::{log::Crash, node::Role};
 
 use crate::{
+    entropy::Random,
     machine::{self, Machine},
     plan::{FaultKind, Plan},
+    storm::Storm,
     verdict::Marks,
 };
 
@@ -15,6 +17,8 @@ use crate::{
 pub const CLIENT_HOSTS: usize = 2;
 /// How long a process that stopped by itself stays down.
 const RESTART: Duration = Duration::from_millis(500);
+/// How long the leader is down whose end begins a storm: until the others elect another, at the least.
+const LIGHTNING: Duration = Duration::from_millis(500);
 
 /// Machines and their network.
 pub struct World {
@@ -22,6 +26,13 @@ pub struct World {
     pub machines: Vec<Arc<Machine>>,
     /// When those that are down come up again.
     up_at: Vec<Option<Duration>>,
+    /// What becomes of those that lose power at a sync to come: the seed of what is left, and how long they stay down.
+    dying: Vec<Option<(u64, Duration)>>,
+    storms: Vec<Storm>,
+    /// When each machine's stores flush by themselves the next time.
+    flush_at: Vec<Duration>,
+    flush_ms: u64,
+    random: Random,
     latency: Duration,
 }
 
@@ -53,7 +64,17 @@ impl World {
             let running = machine.clone();
             sim.host(machine.name.as_str(), move || running.clone().run());
         }
-        Self { sim, up_at: vec![None; machines.len()], machines, latency: latency.max(tick) }
+        Self {
+            sim,
+            up_at: vec![None; machines.len()],
+            dying: vec![None; machines.len()],
+            storms: Vec::new(),
+            flush_at: vec![Duration::ZERO; machines.len()],
+            flush_ms: plan.flush_ms,
+            random: Random::new(plan.seed, "world"),
+            machines,
+            latency: latency.max(tick),
+        }
     }
 
     /// One step of simulated time, and of those who come up again.
@@ -70,9 +91,68 @@ impl World {
                 self.sim.bounce(self.machines[number].name.as_str());
             }
         }
+        self.flush(marks);
         let now = machine::EPOCH_MS * 1_000_000 + u64::try_from(self.sim.elapsed().as_nanos()).unwrap_or(0);
         crate::entropy::set_time_ns(now);
-        self.sim.step()
+        let stepped = self.sim.step();
+        self.bury(marks);
+        self.strike(marks);
+        stepped
+    }
+
+    /// Has stores flush by themselves now and then, at one of the writes to come.
+    fn flush(&mut self, marks: &mut Marks) {
+        if self.flush_ms == 0 {
+            return;
+        }
+        for (machine, at) in self.machines.iter().zip(&mut self.flush_at) {
+            if *at > self.sim.elapsed() {
+                continue;
+            }
+            *at = self.sim.elapsed() + Duration::from_millis(self.random.between(1, self.flush_ms));
+            marks.hit("path: flush by itself");
+            machine.items.flush_after(self.random.below(4));
+            machine.catalog.flush_after(self.random.below(4));
+        }
+    }
+
+    /// Lets the storms do their work.
+    fn strike(&mut self, marks: &mut Marks) {
+        let mut storms = std::mem::take(&mut self.storms);
+        for storm in &mut storms {
+            for (number, seed, down) in storm.strike(&self.machines) {
+                marks.hit("path: power lost behind a vote");
+                self.crash(number, Crash::Torn(seed), self.sim.elapsed() + down);
+            }
+        }
+        self.storms = storms;
+    }
+
+    /// The machine that leads one of the groups that are led, by number.
+    fn leader(&self, group: u64) -> Option<usize> {
+        let mut leaders = Vec::new();
+        for (number, machine) in self.machines.iter().enumerate() {
+            let members = machine.node().map(|node| node.inspect()).unwrap_or_default();
+            let led = members.into_iter().filter(|member| member.status.role == Role::Leader);
+            leaders.extend(led.map(|member| (member.group, number)));
+        }
+        leaders.sort_unstable();
+        let place = group.checked_rem(leaders.len() as u64)?;
+        Some(leaders[place as usize].1)
+    }
+
+    /// Takes down the machines that lost power at a sync in this step, before anybody looks at them: whoever ran there
+    /// has been told that its disk is gone, and no more.
+    fn bury(&mut self, marks: &mut Marks) {
+        for number in 0..self.machines.len() {
+            if !self.machines[number].files.has_crashed() {
+                continue;
+            }
+            let (seed, down) = self.dying[number].unwrap_or_default();
+            marks.hit("path: power lost at a sync");
+            tracing::info!(node = self.machines[number].name, "power is lost at a sync");
+            self.crash(number, Crash::Torn(seed), self.sim.elapsed() + down);
+        }
     }
 
     fn crash(&mut self, number: usize, crash: Crash, up_at: Duration) {
@@ -80,6 +160,7 @@ impl World {
         machine.die(crash);
         self.sim.crash(machine.name.as_str());
         machine.forget();
+        self.dying[number] = None;
         self.up_at[number] = Some(self.up_at[number].map_or(up_at, |earlier| earlier.max(up_at)));
     }
 
@@ -95,6 +176,23 @@ impl World {
         match kind {
             FaultKind::Kill { node } => self.crash(*node, Crash::Everything, until),
             FaultKind::PowerLoss { node, seed } => self.crash(*node, Crash::Torn(*seed), until),
+            FaultKind::PowerLossAtSync { node, nth, seed } => {
+                let files = &self.machines[*node].files;
+                files.crash_at_sync(files.syncs() + nth);
+                self.dying[*node] = Some((*seed, Duration::from_millis(for_ms)));
+            }
+            FaultKind::KillLeader { group, power } => {
+                if let Some(node) = self.leader(*group) {
+                    self.crash(node, power.map_or(Crash::Everything, Crash::Torn), until);
+                }
+            }
+            FaultKind::ElectionStorm { seed } => {
+                // It begins with an election.
+                if let Some(node) = self.leader(*seed) {
+                    self.crash(node, Crash::Torn(*seed), self.sim.elapsed() + LIGHTNING);
+                }
+                self.storms.push(Storm::new(*seed));
+            }
             FaultKind::PowerLossOfAll { seed } => {
                 all.for_each(|node| self.crash(node, Crash::Torn(seed.wrapping_add(node as u64)), until));
             }
@@ -135,8 +233,11 @@ impl World {
             FaultKind::Latency { .. } => self.sim.set_max_message_latency(self.latency),
             FaultKind::Clock { node, by_ms } => self.machines[*node].clock.step(-by_ms),
             FaultKind::DiskFull { node } => self.machines[*node].files.set_capacity(None),
+            FaultKind::ElectionStorm { seed } => self.storms.retain(|storm| !storm.is_of(*seed)),
             FaultKind::Kill { .. }
             | FaultKind::PowerLoss { .. }
+            | FaultKind::PowerLossAtSync { .. }
+            | FaultKind::KillLeader { .. }
             | FaultKind::PowerLossOfAll { .. }
             | FaultKind::SyncFails { .. } => {}
         }
@@ -151,8 +252,10 @@ impl World {
             }
             self.with_clients(one, |sim, one, other| sim.repair(one, other));
             self.machines[one].files.set_capacity(None);
+            self.machines[one].files.crash_at_sync(u64::MAX);
             self.up_at[one] = self.up_at[one].map(|at| at.min(self.sim.elapsed()));
         }
+        self.storms.clear();
         self.sim.set_max_message_latency(self.latency);
     }
 

@@ -77,9 +77,20 @@ impl CatalogStore {
 
     /// In simulation, what a loss of power does: forgets everything since the last flush.
     pub fn crash(&self) {
+        self.memory_of_simulation().forget();
+    }
+
+    /// In simulation: flushes once so many writes more are done (0: now), as a store may do by itself.
+    pub fn flush_after(&self, writes: u64) {
+        self.memory_of_simulation().flush_after(writes);
+    }
+
+    fn memory_of_simulation(&self) -> &Memory {
         match &*self.0 {
-            Disk::Memory(memory) => memory.forget(),
-            Disk::Sled(_) | Disk::Fjall(_) => panic!("only a catalog in memory can be told to crash"),
+            Disk::Memory(memory) => memory,
+            Disk::Sled(_) | Disk::Fjall(_) => {
+                panic!("only a catalog in memory does what it is told by a test")
+            }
         }
     }
 }
@@ -149,5 +160,20 @@ mod tests {
         catalog.put(b"b", b"y").unwrap();
         catalog.crash();
         assert_eq!(catalog.scan(b"").unwrap(), [(bytes("a"), bytes("x"))]);
+    }
+
+    #[test]
+    fn in_memory_it_flushes_after_so_many_writes() {
+        let catalog = CatalogStore::memory();
+        catalog.flush_after(2);
+        for value in [b"1", b"2", b"3"] {
+            catalog.put(b"a", value).unwrap();
+        }
+        catalog.crash();
+        assert_eq!(catalog.get(b"a").unwrap(), Some(bytes("2")));
+        catalog.put(b"a", b"4").unwrap();
+        catalog.flush_after(0);
+        catalog.crash();
+        assert_eq!(catalog.get(b"a").unwrap(), Some(bytes("4")));
     }
 }

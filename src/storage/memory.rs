@@ -32,6 +32,12 @@ impl MemoryItems {
         self.store.clone()
     }
 
+    /// Flushes once so many writes more of the store are done (0: now), wherever they are: an engine may flush by itself
+    /// at any moment, also between two writes of one operation.
+    pub fn flush_after(&self, writes: u64) {
+        self.memory.flush_after(writes);
+    }
+
     /// What a loss of power does: forgets everything since the last flush, and opens again.
     pub fn crash(&self) {
         self.memory.forget();
@@ -62,6 +68,8 @@ struct Contents {
     live: Arc<BTreeMap<Bytes, Bytes>>,
     /// What was at the keys written since the last flush.
     before: Writes,
+    /// So many writes from now, all is flushed.
+    flush_after: Option<u64>,
     size_bytes: u64,
 }
 
@@ -76,6 +84,13 @@ impl Contents {
         };
         self.size_bytes = self.size_bytes + added - size(&before);
         before
+    }
+
+    fn flush_if_due(&mut self) {
+        if self.flush_after == Some(0) {
+            self.flush_after = None;
+            self.before.clear();
+        }
     }
 }
 
@@ -94,14 +109,23 @@ impl Memory {
             let before = contents.put(key.clone(), value);
             contents.before.entry(key).or_insert(before);
         }
+        contents.flush_after = contents.flush_after.map(|writes| writes - 1);
+        contents.flush_if_due();
     }
 
     pub fn flush(&self) {
         self.contents().before.clear();
     }
 
+    pub fn flush_after(&self, writes: u64) {
+        let mut contents = self.contents();
+        contents.flush_after = Some(writes);
+        contents.flush_if_due();
+    }
+
     pub fn forget(&self) {
         let mut contents = self.contents();
+        contents.flush_after = None;
         for (key, value) in std::mem::take(&mut contents.before) {
             contents.put(key, value);
         }

@@ -28,6 +28,7 @@ impl Plan {
             // After a day and a half clocks are 6 s apart at most: less than trimming puts up with.
             drift_ppm: (0..nodes).map(|_| random.between(0, 50).cast_signed() - 25).collect(),
             segment_bytes: *random.pick(&[64 << 10, 256 << 10]),
+            flush_ms: *random.pick(&[0, 600_000]),
             faults: faults(&mut random, nodes, faults_ms),
             tables,
             actors,
