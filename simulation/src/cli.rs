@@ -1,6 +1,8 @@
 //! What the simulator is told on the command line.
 
 mod meta;
+mod mutants;
+mod mutants_report;
 mod one;
 mod replay;
 mod report;
@@ -16,7 +18,7 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{child::scenario_name, plan::Plan, plan::Scenario, pool, process};
@@ -43,6 +45,8 @@ enum Command {
     Meta(meta::Meta),
     /// Make a plan that fails as small as possible.
     Shrink(shrink::Shrink),
+    /// Break the product on purpose, in many ways, and prove that seeds show it.
+    Mutants(mutants::Mutants),
 }
 
 /// Does what was asked for. Exit code 0: all is well; 1: a run failed or proves too little; 2: could not be done.
@@ -53,6 +57,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Replay(replay) => replay.run(),
         Command::Meta(meta) => meta.run(),
         Command::Shrink(shrink) => shrink.run(),
+        Command::Mutants(mutants) => mutants.run(),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -85,6 +90,15 @@ impl Children {
     fn jobs(self) -> usize {
         self.jobs.map_or_else(pool::cores, usize::from)
     }
+}
+
+/// How a report looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
 }
 
 /// A seed, or a file with a plan.
