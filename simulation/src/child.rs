@@ -75,7 +75,12 @@ pub fn now() -> Instant {
 
 /// Runs it without a trace.
 pub fn run(work: Work<'_>, timeout: Duration) -> anyhow::Result<Ended> {
-    let mut running = Running::start(work, false, timeout)?;
+    run_in(&this_program()?, work, timeout)
+}
+
+/// Runs it without a trace in this program, which is another build of the simulator.
+pub fn run_in(program: &Path, work: Work<'_>, timeout: Duration) -> anyhow::Result<Ended> {
+    let mut running = Running::start_in(program, work, false, timeout)?;
     let (mut line, mut last) = (Vec::new(), Vec::new());
     while running.stdout.read_until(b'\n', &mut line).context("reading what a child says")? > 0 {
         std::mem::swap(&mut line, &mut last);
@@ -108,7 +113,11 @@ enum Done {
 impl Running {
     /// Starts a child, which is ended after this time.
     pub fn start(work: Work<'_>, trace: bool, timeout: Duration) -> anyhow::Result<Self> {
-        let mut command = Command::new(program()?);
+        Self::start_in(&this_program()?, work, trace, timeout)
+    }
+
+    fn start_in(program: &Path, work: Work<'_>, trace: bool, timeout: Duration) -> anyhow::Result<Self> {
+        let mut command = Command::new(program);
         command.args(["one", "--tethered"]).args(trace.then_some("--trace"));
         match work {
             Work::Seed(seed, scenario) => {
@@ -209,7 +218,7 @@ fn judge(status: ExitStatus, last_line: &[u8], stderr: &Tail) -> Result<Outcome,
 }
 
 /// This program as it was when it started, even if it was built anew since: all children must run the same.
-fn program() -> io::Result<PathBuf> {
+fn this_program() -> io::Result<PathBuf> {
     let running = Path::new("/proc/self/exe");
     if running.exists() { Ok(running.to_owned()) } else { std::env::current_exe() }
 }

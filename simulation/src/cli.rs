@@ -1,6 +1,8 @@
 //! What the simulator is told on the command line.
 
 mod meta;
+mod mutants;
+mod mutants_report;
 mod one;
 mod plan;
 mod replay;
@@ -17,7 +19,7 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{child::scenario_name, corpus, plan::Plan, plan::Scenario, pool, process};
@@ -46,6 +48,8 @@ enum Command {
     Plan(plan::Show),
     /// Make a plan that fails as small as possible.
     Shrink(shrink::Shrink),
+    /// Break the product on purpose, in many ways, and prove that seeds show it.
+    Mutants(mutants::Mutants),
 }
 
 /// Does what was asked for. Exit code 0: all is well; 1: a run failed or proves too little; 2: could not be done.
@@ -57,6 +61,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Meta(meta) => meta.run(),
         Command::Plan(plan) => plan.run(),
         Command::Shrink(shrink) => shrink.run(),
+        Command::Mutants(mutants) => mutants.run(),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -96,6 +101,15 @@ impl Children {
             Scenario::Retention => Duration::from_secs(600),
         })
     }
+}
+
+/// How a report looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
 }
 
 /// A seed, a file with a plan, or a plan of the corpus.

@@ -2,11 +2,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use indicatif::ProgressBar;
 
 use super::{
-    Children, minutes, progress, replay_corpus, replay_file, replay_seed,
+    Children, Output, minutes, progress, replay_corpus, replay_file, replay_seed,
     report::{Failed, Report, Smaller},
     shrink::plan_file,
 };
@@ -19,15 +19,6 @@ use crate::{
     seeds::Seeds,
     shrink::{Limits, shrink},
 };
-
-/// How the report looks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people.
-    Table,
-    /// For programs.
-    Json,
-}
 
 /// Run many seeds, each in a process of its own. Exit code 1: a seed failed, or something that must be exercised
 /// never was.
