@@ -8,9 +8,11 @@
 //! seeds is never exercised, and proves nothing.
 
 mod chain;
+mod empty_pages;
 mod evidence;
 mod exactly_one;
 mod gapless;
+mod given_out;
 mod image_chain;
 mod linearizable;
 mod never_unseen;
@@ -21,6 +23,7 @@ mod show;
 mod stream_equals_table;
 mod strong_reads;
 mod unknown_whole;
+mod windows;
 
 #[cfg(test)]
 mod model;
@@ -35,10 +38,12 @@ use crate::verdict::{Marks, Violation};
 type Check = fn(&History, &mut Marks) -> Result<(), Violation>;
 
 /// The simple ones first: their words are the most useful where several are broken.
-const CHECKS: [Check; 11] = [
+const CHECKS: [Check; 13] = [
     sequence_rises::check,
     never_unseen::check,
     gapless::check,
+    empty_pages::check,
+    given_out::check,
     image_chain::check,
     exactly_one::check,
     unknown_whole::check,

@@ -139,6 +139,18 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    /// Whether it keeps messages from those they are for.
+    pub fn is_of_network(&self) -> bool {
+        matches!(
+            self,
+            Self::Partition { .. }
+                | Self::OneWay { .. }
+                | Self::Hold { .. }
+                | Self::CutOff { .. }
+                | Self::Latency { .. }
+        )
+    }
+
     /// Its name, as in plans.
     pub fn name(&self) -> &'static str {
         match self {
@@ -345,7 +357,12 @@ fn faults(random: &mut Random, nodes: usize, faults_ms: u64) -> Vec<Fault> {
                 _ => FaultKind::ElectionStorm { seed: random.next() },
             };
             let for_ms = *random.pick(&[100, 500, 1_500, 4_000, 8_000]);
-            Fault { at_ms: random.below(faults_ms), for_ms: random.between(1, for_ms), kind }
+            let for_ms = match kind {
+                // Long enough for elections.
+                FaultKind::ElectionStorm { .. } => random.between(1_500, 4_000),
+                _ => random.between(1, for_ms),
+            };
+            Fault { at_ms: random.below(faults_ms), for_ms, kind }
         })
         .collect();
     faults.sort_by_key(|fault| fault.at_ms);

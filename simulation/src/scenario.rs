@@ -3,9 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
-    actors, invariants,
+    actors,
+    history::NEVER,
+    invariants,
     observer::Observer,
-    plan::{Fault, Plan},
+    plan::{Fault, FaultKind, Plan},
     stage::{Shared, Stage},
     trace::{self, Trace},
     verdict::{Marks, Outcome, Violation},
@@ -20,6 +22,9 @@ const CONVERGE_MAX: Duration = Duration::from_secs(60);
 const JUDGE_MAX: Duration = Duration::from_secs(120);
 /// How often the insides of nodes are looked at.
 const OBSERVE: Duration = Duration::from_millis(20);
+
+/// How long a calm must last until nodes have heard of each other.
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// Marks that must be hit over many seeds.
 pub fn marks_required() -> &'static [&'static str] {
@@ -38,6 +43,10 @@ pub fn marks_required() -> &'static [&'static str] {
         "fault: clock",
         "fault: disk_full",
         "fault: sync_fails",
+        "invariant: empty_pages",
+        "invariant: given_out",
+        "invariant: item_counts",
+        "invariant: catalogs_equal",
         "path: flush by itself",
         "path: power lost at a sync",
         "path: power lost behind a vote",
@@ -67,6 +76,8 @@ struct Run {
     observer: Observer,
     marks: Marks,
     observed: Duration,
+    /// Since when there is a calm.
+    calm_since: Option<Duration>,
     judged: std::sync::Arc<std::sync::Mutex<Option<Result<(), String>>>>,
 }
 
@@ -89,6 +100,7 @@ impl Run {
             observer: Observer::default(),
             marks: Marks::default(),
             observed: Duration::ZERO,
+            calm_since: None,
             judged,
         }
     }
@@ -110,8 +122,11 @@ impl Run {
         self.until("converge again", CONVERGE_MAX, |run| run.observer.has_converged(&run.world))?;
         self.observer.judge(&self.world, &mut self.marks)?;
         let trimmed = self.plan.tables.iter().any(|table| table.retention_ms > 0);
+        let clock = |fault: &Fault| matches!(fault.kind, FaultKind::Clock { .. });
+        let clocks_agree = !self.plan.faults.iter().any(clock);
         self.shared.history(|history| {
             history.trimmed = trimmed;
+            history.clocks_agree = clocks_agree;
             invariants::check_history(history, &mut self.marks)
         })
     }
@@ -177,7 +192,24 @@ impl Run {
         }
         self.observed = now;
         self.observer.observe(&self.world, &mut self.marks)?;
+        self.note_calm();
         Ok(true)
+    }
+
+    /// Notes how long a calm lasts, once nodes that came up, or were elected, have had the time to say so.
+    fn note_calm(&mut self) {
+        if !self.world.is_calm() || !self.observer.is_led {
+            self.calm_since = None;
+            return;
+        }
+        let from = *self.calm_since.get_or_insert(self.observed) + SETTLED;
+        let micros = |at: Duration| u64::try_from(at.as_micros()).unwrap_or(NEVER);
+        let (from, to) = (micros(from), micros(self.observed));
+        self.shared.history(|history| match history.calm.last_mut() {
+            _ if from >= to => {}
+            Some(last) if last.0 == from => last.1 = to,
+            _ => history.calm.push((from, to)),
+        });
     }
 }
 

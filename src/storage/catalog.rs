@@ -88,7 +88,9 @@ impl CatalogStore {
     fn memory_of_simulation(&self) -> &Memory {
         match &*self.0 {
             Disk::Memory(memory) => memory,
-            Disk::Sled(_) | Disk::Fjall(_) => panic!("only a catalog in memory does what it is told by a test"),
+            Disk::Sled(_) | Disk::Fjall(_) => {
+                panic!("only a catalog in memory does what it is told by a test")
+            }
         }
     }
 }

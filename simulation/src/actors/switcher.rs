@@ -50,6 +50,7 @@ pub async fn create_tables(shared: &Shared) {
             schema: table.key,
             streams: streams.into_iter().collect(),
             items: Default::default(),
+            retention_ms: plan.retention_ms,
             deleted: false,
         });
     }

@@ -8,7 +8,7 @@ use watertable::{
 use super::Cast;
 use crate::{
     history::{Call, Change, Condition, Key, WriteOutcome, name, written_by},
-    stage::{now, table_name},
+    stage::{Asked, now, table_name},
 };
 
 struct Writer {
@@ -139,10 +139,17 @@ impl Writer {
         client.update_item(table, key, Some(update), options).await
     }
 
+    fn note_asked(&self, what: &str, answer: Result<(), &Error>) {
+        let (client, table) = (self.cast.number, self.cast.table);
+        self.cast.shared.note_asked(Asked { client, what, table, arn: None, created_ms: None }, answer);
+    }
+
     async fn read(&mut self, key: Key, consistent: bool) {
         let operation = self.cast.shared.number();
         let begun = now();
-        let found = self.client.get_item(&self.table, &key.item(self.sorted()), consistent).await.ok();
+        let found = self.client.get_item(&self.table, &key.item(self.sorted()), consistent).await;
+        self.note_asked("an item", found.as_ref().map(|_| ()));
+        let found = found.ok();
         if let Some(w) = found.as_ref().and_then(|item| item.as_ref().and_then(written_by)) {
             self.seen = Some((key, w));
         }
