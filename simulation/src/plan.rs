@@ -300,12 +300,21 @@ impl TablePlan {
     }
 }
 
+/// The longest item, about. (AWS: 400 KB.)
+const LARGE_BYTES: u64 = 300_000;
+
 fn actors_of(random: &mut Random, table: usize, plan: &TablePlan) -> Vec<Actor> {
     let mut actors = Vec::new();
     let pads = [0, 0, 20, 300, 5_000, 60_000];
     for _ in 0..random.between(1, 4) {
         let (pace_ms, pad_bytes) = (*random.pick(&[2, 20, 60, 300]), *random.pick(&pads));
-        let role = Role::Writer { pace_ms, operations: random.between(20, 400), pad_bytes };
+        let operations = random.between(20, 400);
+        // Some items are so large that a partition is sent in several chunks.
+        let large = random.percent(if plan.retention_ms > 0 { 10 } else { 3 });
+        let role = match large {
+            true => Role::Writer { pace_ms: 300, operations: operations / 4, pad_bytes: LARGE_BYTES },
+            false => Role::Writer { pace_ms, operations, pad_bytes },
+        };
         actors.push(Actor { seed: random.next(), table, role });
     }
     for _ in 0..if plan.view.is_some() { random.below(3) } else { 0 } {

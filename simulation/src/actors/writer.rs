@@ -1,5 +1,7 @@
 //! Writes and reads items, and notes what came of it.
 
+mod many;
+
 use watertable::{
     client::{Client, Error, Expression, Kind, ReturnValues, WriteOptions, Written},
     model::{AttributeValue, Item, Number, TableName},
@@ -18,21 +20,27 @@ struct Writer {
     pad_bytes: u64,
     /// What it last saw at some key: conditions ask for it.
     seen: Option<(Key, u64)>,
+    /// Keys of items that are there, and that nobody else knows of.
+    own: Vec<Key>,
 }
 
 /// Writes and reads at random.
 pub async fn write(cast: Cast, pace_ms: u64, operations: u64, pad_bytes: u64) {
     let client = cast.shared.client(cast.seed);
     let table = table_name(cast.table);
-    let mut writer = Writer { cast, client, table, pad_bytes, seen: None };
+    let mut writer = Writer { cast, client, table, pad_bytes, seen: None, own: Vec::new() };
     for _ in 0..operations {
         if !writer.cast.goes_on() {
             return;
         }
         let key = writer.key();
         match writer.cast.random.below(100) {
-            0..70 => writer.change(key).await,
-            70..90 => writer.read(key, true).await,
+            0..63 => writer.change(key).await,
+            63..67 => writer.put_own().await,
+            67..70 => writer.batch().await,
+            70..85 => writer.read(key, true).await,
+            85..88 => writer.query(key, true).await,
+            88..91 => writer.query(key, false).await,
             _ => writer.read(key, false).await,
         }
         writer.cast.pause(pace_ms).await;
