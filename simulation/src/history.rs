@@ -111,12 +111,12 @@ pub struct Operation {
 pub struct TableStory {
     /// Its key.
     pub schema: KeySchema,
-    /// How long its records are kept, µs; `NEVER`: longer than the run.
-    pub retention: Micros,
     /// Its streams, in order.
     pub streams: Vec<StreamStory>,
     /// What a strongly consistent scan found in the end, everything being healed and quiet.
     pub items: BTreeMap<Key, Item>,
+    /// How long its records are kept, ms; 0: longer than any run.
+    pub retention_ms: u64,
     /// Whether the table was deleted, or may have been: then nothing is known of its items and the end of its streams.
     pub deleted: bool,
 }
@@ -180,6 +180,8 @@ pub struct Reading {
     pub began: Began,
     /// The records, each with the time it came.
     pub records: Vec<(Micros, Record)>,
+    /// The pages without records that did not end the shard.
+    pub empties: Vec<Empty>,
     /// Whether the shard said that it had ended: that no further record will come.
     pub ended: bool,
 }
@@ -230,6 +232,51 @@ pub struct Use {
     pub expired: bool,
 }
 
+/// A page without records: it says that there are none, for now.
+#[derive(Clone, Copy, Debug)]
+pub struct Empty {
+    /// When it was asked for.
+    pub asked: Micros,
+    /// When it came.
+    pub answered: Micros,
+    /// How many records the reading had seen before.
+    pub seen: usize,
+}
+
+/// Why somebody was refused what had been given out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It has been trimmed.
+    Trimmed,
+    /// There is none.
+    Missing,
+    /// It has expired.
+    Expired,
+    /// Anything else: it is invalid.
+    Other,
+}
+
+/// Somebody asked for something that the cluster had told of, and the answer was no.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// Who asked: its number in the plan.
+    pub client: u32,
+    /// What for: the call.
+    pub what: String,
+    /// Of which table.
+    pub table: usize,
+    /// Of which of its streams, unless it was the table itself.
+    pub arn: Option<String>,
+    /// The age of the place asked for: when a record there, or before it, was created, ms since 1970.
+    pub created_ms: Option<u64>,
+    /// When the answer came.
+    pub answered: Micros,
+    /// What it was.
+    pub reason: Reason,
+    /// The same in words.
+    pub message: String,
+}
+
 /// A whole run.
 #[derive(Clone, Debug, Default)]
 pub struct History {
@@ -247,8 +294,15 @@ pub struct History {
     pub disturbed: Vec<(Micros, Micros)>,
     /// How far a clock was set ahead or back at most, µs; clocks that only run too fast or too slow do not count.
     pub clocks_set: Micros,
-    /// How far the clocks of two nodes ran apart by themselves at most, µs.
+    /// How far two clocks were apart by themselves at most, µs: from the beginning, and because they run too fast or too
+    /// slow.
     pub clocks_ran: Micros,
+    /// From when to when nothing was wrong that could keep nodes and clients from each other, and every partition was led.
+    pub calm: Vec<(Micros, Micros)>,
+    /// How often something that had been given out was asked for, and there was an answer other than a refusal.
+    pub served: u64,
+    /// And when it was refused.
+    pub refusals: Vec<Refusal>,
     /// Whether the run was longer than the retention: then what the streams had in the end is not all they ever had.
     pub trimmed: bool,
 }

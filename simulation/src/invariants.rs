@@ -8,10 +8,12 @@
 //! seeds is never exercised, and proves nothing.
 
 mod chain;
+mod empty_pages;
 mod evidence;
 mod exactly_one;
 mod expiry;
 mod gapless;
+mod given_out;
 mod image_chain;
 mod linearizable;
 mod never_unseen;
@@ -23,6 +25,7 @@ mod show;
 mod stream_equals_table;
 mod strong_reads;
 mod unknown_whole;
+mod windows;
 
 #[cfg(test)]
 mod model;
@@ -37,12 +40,14 @@ use crate::verdict::{Marks, Violation};
 type Check = fn(&History, &mut Marks) -> Result<(), Violation>;
 
 /// The simple ones first: their words are the most useful where several are broken.
-const CHECKS: [Check; 13] = [
+const CHECKS: [Check; 15] = [
     expiry::check,
     retention::check,
     sequence_rises::check,
     never_unseen::check,
     gapless::check,
+    empty_pages::check,
+    given_out::check,
     image_chain::check,
     exactly_one::check,
     unknown_whole::check,

@@ -110,12 +110,13 @@ impl Machine {
             segment_bytes: Some(plan.segment_bytes),
             timing: timing(plan),
         };
-        let drift_ppm = plan.drift_ppm.get(number).copied().unwrap_or(0);
+        let of = |clocks: &Vec<i64>| clocks.get(number).copied().unwrap_or(0);
+        let (drift_ppm, ahead_ms) = (of(&plan.drift_ppm), AtomicI64::new(of(&plan.ahead_ms)));
         let mut random = Random::new(plan.seed, &name(number));
         Self {
             name: name(number),
             files: MemoryFiles::new(),
-            clock: Arc::new(Clock { drift_ppm, ahead_ms: AtomicI64::new(0) }),
+            clock: Arc::new(Clock { drift_ppm, ahead_ms }),
             items: MemoryItems::new(),
             catalog: CatalogStore::memory(),
             node: Mutex::default(),

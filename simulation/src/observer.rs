@@ -12,6 +12,8 @@ use crate::{
 #[derive(Default)]
 pub struct Observer {
     raft: raft::Invariants,
+    /// Whether every partition was led at the last look.
+    pub is_led: bool,
 }
 
 impl Observer {
@@ -45,6 +47,16 @@ impl Observer {
                     look.values().filter_map(|groups| groups.get(group)).filter(|member| member.serves);
                 serving.count() == 1 && Self::agree(&look, *group, partition.replicas.len())
             })
+    }
+
+    fn is_led(world: &World, look: &Look) -> bool {
+        let Some(catalog) = world.machines.first().and_then(|machine| Some(machine.node()?.catalog())) else {
+            return false;
+        };
+        let leaders = |group: &GroupId| {
+            look.values().filter_map(|groups| groups.get(group)).filter(|member| member.serves).count()
+        };
+        look.len() == world.machines.len() && catalog.partitions.keys().all(|group| leaders(group) == 1)
     }
 
     /// Whether there are so many members of a group, and each has applied all of its log, and the same.
@@ -87,11 +99,13 @@ impl Observer {
     /// Looks once.
     pub fn observe(&mut self, world: &World, marks: &mut Marks) -> Result<(), Violation> {
         let look = Self::look(world);
+        self.is_led = Self::is_led(world, &look);
         self.raft.look(world, &look, marks)
     }
 
     /// Judges the end.
     pub fn judge(&mut self, world: &World, marks: &mut Marks) -> Result<(), Violation> {
-        raft::replicas_equal(world, &Self::look(world), marks)
+        raft::replicas_equal(world, &Self::look(world), marks)?;
+        raft::catalogs_equal(world, marks)
     }
 }

@@ -148,6 +148,18 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    /// Whether it keeps messages from those they are for.
+    pub fn is_of_network(&self) -> bool {
+        matches!(
+            self,
+            Self::Partition { .. }
+                | Self::OneWay { .. }
+                | Self::Hold { .. }
+                | Self::CutOff { .. }
+                | Self::Latency { .. }
+        )
+    }
+
     /// Its name, as in plans.
     pub fn name(&self) -> &'static str {
         match self {
@@ -191,6 +203,9 @@ pub struct Plan {
     pub tick_ms: u64,
     /// The slowest message while nothing else is said, ms.
     pub latency_ms: u64,
+    /// How far each clock is ahead (or back) from the beginning, ms.
+    #[serde(default)]
+    pub ahead_ms: Vec<i64>,
     /// Each clock's drift, parts per million.
     pub drift_ppm: Vec<i64>,
     /// Bytes of a segment of the logs.
@@ -235,6 +250,7 @@ impl Plan {
             heartbeat_ms: HEARTBEAT_MS,
             tick_ms: random.between(1, 3),
             latency_ms: random.between(4, 30),
+            ahead_ms: vec![0; nodes],
             drift_ppm: (0..nodes).map(|_| random.between(0, 200).cast_signed() - 100).collect(),
             segment_bytes: *random.pick(&[64 << 10, 256 << 10, 1 << 20, 64 << 20]),
             flush_ms: *random.pick(&[0, 20, 200, 2_000]),
@@ -313,12 +329,21 @@ impl TablePlan {
     }
 }
 
+/// The longest item, about. (AWS: 400 KB.)
+const LARGE_BYTES: u64 = 300_000;
+
 fn actors_of(random: &mut Random, table: usize, plan: &TablePlan) -> Vec<Actor> {
     let mut actors = Vec::new();
     let pads = [0, 0, 20, 300, 5_000, 60_000];
     for _ in 0..random.between(1, 4) {
         let (pace_ms, pad_bytes) = (*random.pick(&[2, 20, 60, 300]), *random.pick(&pads));
-        let role = Role::Writer { pace_ms, operations: random.between(20, 400), pad_bytes };
+        let operations = random.between(20, 400);
+        // Some items are so large that a partition is sent in several chunks.
+        let large = random.percent(if plan.retention_ms > 0 { 10 } else { 3 });
+        let role = match large {
+            true => Role::Writer { pace_ms: 300, operations: operations / 4, pad_bytes: LARGE_BYTES },
+            false => Role::Writer { pace_ms, operations, pad_bytes },
+        };
         actors.push(Actor { seed: random.next(), table, role });
     }
     for _ in 0..if plan.view.is_some() { random.below(3) } else { 0 } {
@@ -370,7 +395,12 @@ fn faults(random: &mut Random, nodes: usize, faults_ms: u64) -> Vec<Fault> {
                 _ => FaultKind::ElectionStorm { seed: random.next() },
             };
             let for_ms = *random.pick(&[100, 500, 1_500, 4_000, 8_000]);
-            Fault { at_ms: random.below(faults_ms), for_ms: random.between(1, for_ms), kind }
+            let for_ms = match kind {
+                // Long enough for elections.
+                FaultKind::ElectionStorm { .. } => random.between(1_500, 4_000),
+                _ => random.between(1, for_ms),
+            };
+            Fault { at_ms: random.below(faults_ms), for_ms, kind }
         })
         .collect();
     faults.sort_by_key(|fault| fault.at_ms);

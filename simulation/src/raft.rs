@@ -1,7 +1,9 @@
 //! The invariants of Raft, one file each, judged while the cluster runs: what the nodes say of themselves, and what lies
 //! in their logs, must never disagree.
 
+mod catalogs_equal;
 mod election_safety;
+mod item_counts;
 mod leader_completeness;
 mod log_matching;
 mod monotonic;
@@ -22,6 +24,7 @@ use crate::{
     world::World,
 };
 
+pub use catalogs_equal::check as catalogs_equal;
 pub use replicas_equal::check as replicas_equal;
 
 /// What one look at the cluster shows: the groups of each node that is up, by the node's number.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     actors,
-    history::Micros,
+    history::{Micros, NEVER},
     invariants,
     observer::Observer,
     plan::{Fault, FaultKind, Plan, Scenario},
@@ -22,6 +22,9 @@ const CONVERGE_MAX: Duration = Duration::from_secs(60);
 const JUDGE_MAX: Duration = Duration::from_secs(120);
 /// How often the insides of nodes are looked at, where heartbeats are as they are by default.
 const OBSERVE: Duration = Duration::from_millis(20);
+
+/// How long a calm must last until nodes have heard of each other.
+const SETTLED: Duration = Duration::from_secs(1);
 
 /// Marks that must be hit over many seeds.
 pub fn marks_required(scenario: Scenario) -> &'static [&'static str] {
@@ -42,9 +45,13 @@ pub fn marks_required(scenario: Scenario) -> &'static [&'static str] {
             "fault: disk_full",
             "fault: sync_fails",
             "invariant: election_safety",
+            "invariant: catalogs_equal",
+            "invariant: empty_pages",
             "invariant: exactly_one",
             "invariant: gapless",
+            "invariant: given_out",
             "invariant: image_chain",
+            "invariant: item_counts",
             "invariant: leader_completeness",
             "invariant: linearizable",
             "invariant: log_matching",
@@ -112,6 +119,8 @@ struct Run {
     observer: Observer,
     marks: Marks,
     observed: Duration,
+    /// Since when there is a calm.
+    calm_since: Option<Duration>,
     judged: std::sync::Arc<std::sync::Mutex<Option<Result<(), String>>>>,
 }
 
@@ -134,6 +143,7 @@ impl Run {
             observer: Observer::default(),
             marks: Marks::default(),
             observed: Duration::ZERO,
+            calm_since: None,
             judged,
         }
     }
@@ -202,10 +212,16 @@ impl Run {
             FaultKind::Clock { by_ms, .. } => by_ms.unsigned_abs() * 1_000,
             _ => 0,
         });
-        let drifts = &self.plan.drift_ppm;
-        let apart =
-            drifts.iter().max().zip(drifts.iter().min()).map_or(0, |(most, least)| most.abs_diff(*least));
-        (set.sum(), micros(self.world.sim.elapsed()) / 1_000_000 * apart)
+        let elapsed_ms = self.world.sim.elapsed().as_millis() as i64;
+        let ahead_ms = |number: usize| {
+            let Plan { ahead_ms, drift_ppm, .. } = &self.plan;
+            let of = |clocks: &Vec<i64>| clocks.get(number).copied().unwrap_or(0);
+            [of(ahead_ms), of(ahead_ms) + elapsed_ms / 1_000 * of(drift_ppm) / 1_000]
+        };
+        let all: Vec<i64> = (0..self.plan.nodes).flat_map(ahead_ms).chain([0]).collect();
+        let apart_ms =
+            all.iter().max().zip(all.iter().min()).map_or(0, |(most, least)| most.abs_diff(*least));
+        (set.sum(), apart_ms * 1_000)
     }
 
     /// Steps through the plan's faults.
@@ -250,7 +266,24 @@ impl Run {
         }
         self.observed = now;
         self.observer.observe(&self.world, &mut self.marks)?;
+        self.note_calm();
         Ok(true)
+    }
+
+    /// Notes how long a calm lasts, once nodes that came up, or were elected, have had the time to say so.
+    fn note_calm(&mut self) {
+        if !self.world.is_calm() || !self.observer.is_led {
+            self.calm_since = None;
+            return;
+        }
+        let from = *self.calm_since.get_or_insert(self.observed) + SETTLED;
+        let micros = |at: Duration| u64::try_from(at.as_micros()).unwrap_or(NEVER);
+        let (from, to) = (micros(from), micros(self.observed));
+        self.shared.history(|history| match history.calm.last_mut() {
+            _ if from >= to => {}
+            Some(last) if last.0 == from => last.1 = to,
+            _ => history.calm.push((from, to)),
+        });
     }
 }
 

@@ -9,12 +9,12 @@ use std::{
 };
 
 use watertable::{
-    client::{Client, Options},
+    client::{Client, Error, Kind, Options},
     model::TableName,
 };
 
 use crate::{
-    history::{Call, History, Key, Micros, Operation, TableStory},
+    history::{Call, History, Key, Micros, Operation, Reason, Refusal, TableStory},
     machine::{self, elapsed, lock},
     network::Network,
     plan::Plan,
@@ -55,6 +55,21 @@ struct Inner {
     active: AtomicUsize,
     operations: AtomicU64,
     history: Mutex<History>,
+}
+
+/// What somebody asks for that was given out.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// Who asks.
+    pub client: u32,
+    /// The call.
+    pub what: &'a str,
+    /// The table.
+    pub table: usize,
+    /// The stream, unless it is the table itself.
+    pub arn: Option<&'a str>,
+    /// When a record at the place asked for, or before it, was created, if there is one, ms since 1970.
+    pub created_ms: Option<u64>,
 }
 
 /// An actor that is not done, while it lives.
@@ -141,6 +156,27 @@ impl Shared {
         tracing::debug!(number, client, ?key, took_us = now() - begun, ?call, "operation");
         let operation = Operation { number, client, key, begun, ended: now(), call };
         self.history(|history| history.operations.push(operation));
+    }
+
+    /// Notes what came of asking for something that had been given out. Whether a call that was not answered would have
+    /// been refused, nobody knows.
+    pub fn note_asked(&self, asked: Asked<'_>, answer: Result<(), &Error>) {
+        let Err(error) = answer else { return self.history(|history| history.served += 1) };
+        if !matches!(error.kind(), Kind::Invalid | Kind::Rejected) {
+            return;
+        }
+        let reason = match error.reason() {
+            "TrimmedDataAccessException" => Reason::Trimmed,
+            "ExpiredIteratorException" => Reason::Expired,
+            _ if error.is_not_found() => Reason::Missing,
+            _ => Reason::Other,
+        };
+        let Asked { client, what, table, arn, created_ms } = asked;
+        let (arn, answered, message) = (arn.map(str::to_owned), now(), error.to_string());
+        let what = what.to_owned();
+        tracing::debug!(client, what, ?reason, message, "refused");
+        let refusal = Refusal { client, what, table, arn, created_ms, answered, reason, message };
+        self.history(|history| history.refusals.push(refusal));
     }
 
     /// Notes a table.

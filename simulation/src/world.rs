@@ -17,6 +17,8 @@ use crate::{
 pub const CLIENT_HOSTS: usize = 2;
 /// How long a process that stopped by itself stays down.
 const RESTART: Duration = Duration::from_millis(500);
+/// How long a connection may be broken without a notice: until its keep-alive has not been answered, and some more.
+const BROKEN: Duration = Duration::from_secs(12);
 /// How long the leader is down whose end begins a storm: until the others elect another, at the least.
 const LIGHTNING: Duration = Duration::from_millis(500);
 
@@ -29,6 +31,9 @@ pub struct World {
     /// What becomes of those that lose power at a sync to come: the seed of what is left, and how long they stay down.
     dying: Vec<Option<(u64, Duration)>>,
     storms: Vec<Storm>,
+    /// How many faults of the network last, and when the last one ended.
+    cuts: usize,
+    cut_until: Option<Duration>,
     /// When each machine's stores flush by themselves the next time.
     flush_at: Vec<Duration>,
     flush_ms: u64,
@@ -69,6 +74,8 @@ impl World {
             up_at: vec![None; machines.len()],
             dying: vec![None; machines.len()],
             storms: Vec::new(),
+            cuts: 0,
+            cut_until: None,
             flush_at: vec![Duration::ZERO; machines.len()],
             flush_ms: plan.flush_ms,
             random: Random::new(plan.seed, "world"),
@@ -169,10 +176,18 @@ impl World {
         self.up_at[number].is_none()
     }
 
+    /// Whether all machines are up and nothing has been wrong with the network for so long that no connection can be
+    /// broken any more without those at its ends knowing.
+    pub fn is_calm(&self) -> bool {
+        let whole = self.cut_until.is_none_or(|until| until + BROKEN <= self.sim.elapsed());
+        self.cuts == 0 && whole && (0..self.machines.len()).all(|number| self.is_up(number))
+    }
+
     /// Begins a fault.
     pub fn begin(&mut self, kind: &FaultKind, for_ms: u64) {
         let until = self.sim.elapsed() + Duration::from_millis(for_ms);
         let all = 0..self.machines.len();
+        self.cuts += usize::from(kind.is_of_network());
         match kind {
             FaultKind::Kill { node } => self.crash(*node, Crash::Everything, until),
             FaultKind::PowerLoss { node, seed } => self.crash(*node, Crash::Torn(*seed), until),
@@ -223,6 +238,10 @@ impl World {
 
     /// Ends a fault.
     pub fn end(&mut self, kind: &FaultKind) {
+        if kind.is_of_network() {
+            self.cuts -= 1;
+            self.cut_until = Some(self.sim.elapsed());
+        }
         match kind {
             FaultKind::Partition { nodes } => self.between(nodes, |sim, one, other| sim.repair(one, other)),
             FaultKind::OneWay { from, to } => {

@@ -2,13 +2,16 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use watertable::client::{Client, Delivery, Start};
+use watertable::client::{Client, Delivery, Error, Start};
 
 use super::{
     Cast,
     reader::{began, note},
 };
-use crate::{history::Reading, stage::now};
+use crate::{
+    history::Reading,
+    stage::{Asked, now},
+};
 
 /// Subscribes to streams of a table, one after another.
 pub async fn follow(mut cast: Cast, pace_ms: u64) {
@@ -27,9 +30,15 @@ pub async fn follow(mut cast: Cast, pace_ms: u64) {
 
 async fn subscribe(cast: &mut Cast, client: &Client, arn: &str, pace_ms: u64) {
     let asked = now();
-    let Ok(mut subscription) = client.subscribe(arn, Start::TrimHorizon, BTreeMap::new()).await else {
-        return;
+    let (shared, client_number, table) = (cast.shared.clone(), cast.number, cast.table);
+    let note_asked = |answer: Result<(), &Error>| {
+        let arn = Some(arn);
+        let asked = Asked { client: client_number, what: "a subscription", table, arn, created_ms: None };
+        shared.note_asked(asked, answer);
     };
+    let subscribed = client.subscribe(arn, Start::TrimHorizon, BTreeMap::new()).await;
+    note_asked(subscribed.as_ref().map(|_| ()));
+    let Ok(mut subscription) = subscribed else { return };
     let began = began(&Start::TrimHorizon, asked, now());
     tracing::debug!(reader = cast.number, arn, ?began, "a subscription begins");
     let mut readings: BTreeMap<String, usize> = BTreeMap::new();
@@ -44,14 +53,15 @@ async fn subscribe(cast: &mut Cast, client: &Client, arn: &str, pace_ms: u64) {
             Ok(Some(Delivery::Idle(_))) => continue,
             Ok(None) => return,
             Err(error) => {
+                note_asked(Err(&error));
                 tracing::debug!(reader = cast.number, %error, "a subscription was interrupted");
                 return;
             }
         };
         let reading = *readings.entry(shard.to_string()).or_insert_with(|| {
             let (reader, arn, shard) = (cast.number, arn.to_owned(), shard.to_string());
-            let reading =
-                Reading { reader, arn, shard, began: began.clone(), records: Vec::new(), ended: false };
+            let (began, records, empties) = (began.clone(), Vec::new(), Vec::new());
+            let reading = Reading { reader, arn, shard, began, records, empties, ended: false };
             cast.shared.history(|history| {
                 history.readings.push(reading);
                 history.readings.len() - 1

@@ -51,9 +51,9 @@ pub async fn create_tables(shared: &Shared) {
         let streams = plan.view.zip(arn).map(|(view, arn)| stream_of(arn, view, (0, 0)));
         shared.note_table(TableStory {
             schema: table.key,
-            retention: if plan.retention_ms == 0 { NEVER } else { plan.retention_ms * 1_000 },
             streams: streams.into_iter().collect(),
             items: Default::default(),
+            retention_ms: plan.retention_ms,
             deleted: false,
         });
     }

@@ -1,5 +1,7 @@
 //! Writes and reads items, and notes what came of it.
 
+mod many;
+
 use watertable::{
     client::{Client, Error, Expression, Kind, ReturnValues, WriteOptions, Written},
     model::{AttributeValue, Item, Number, TableName},
@@ -8,7 +10,7 @@ use watertable::{
 use super::Cast;
 use crate::{
     history::{Call, Change, Condition, Key, WriteOutcome, name, written_by},
-    stage::{now, table_name},
+    stage::{Asked, now, table_name},
 };
 
 struct Writer {
@@ -18,21 +20,27 @@ struct Writer {
     pad_bytes: u64,
     /// What it last saw at some key: conditions ask for it.
     seen: Option<(Key, u64)>,
+    /// Keys of items that are there, and that nobody else knows of.
+    own: Vec<Key>,
 }
 
 /// Writes and reads at random.
 pub async fn write(cast: Cast, pace_ms: u64, operations: u64, pad_bytes: u64) {
     let client = cast.shared.client(cast.seed);
     let table = table_name(cast.table);
-    let mut writer = Writer { cast, client, table, pad_bytes, seen: None };
+    let mut writer = Writer { cast, client, table, pad_bytes, seen: None, own: Vec::new() };
     for _ in 0..operations {
         if !writer.cast.goes_on() {
             return;
         }
         let key = writer.key();
         match writer.cast.random.below(100) {
-            0..70 => writer.change(key).await,
-            70..90 => writer.read(key, true).await,
+            0..63 => writer.change(key).await,
+            63..67 => writer.put_own().await,
+            67..70 => writer.batch().await,
+            70..85 => writer.read(key, true).await,
+            85..88 => writer.query(key, true).await,
+            88..91 => writer.query(key, false).await,
             _ => writer.read(key, false).await,
         }
         writer.cast.pause(pace_ms).await;
@@ -139,10 +147,17 @@ impl Writer {
         client.update_item(table, key, Some(update), options).await
     }
 
+    fn note_asked(&self, what: &str, answer: Result<(), &Error>) {
+        let (client, table) = (self.cast.number, self.cast.table);
+        self.cast.shared.note_asked(Asked { client, what, table, arn: None, created_ms: None }, answer);
+    }
+
     async fn read(&mut self, key: Key, consistent: bool) {
         let operation = self.cast.shared.number();
         let begun = now();
-        let found = self.client.get_item(&self.table, &key.item(self.sorted()), consistent).await.ok();
+        let found = self.client.get_item(&self.table, &key.item(self.sorted()), consistent).await;
+        self.note_asked("an item", found.as_ref().map(|_| ()));
+        let found = found.ok();
         if let Some(w) = found.as_ref().and_then(|item| item.as_ref().and_then(written_by)) {
             self.seen = Some((key, w));
         }

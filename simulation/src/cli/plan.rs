@@ -8,9 +8,7 @@ use super::Target;
 
 /// Print what a seed decides, as JSON: a plan for `replay` and `shrink`, or for the corpus.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  simulation plan 17 --scenario trimming > plan.json\n  simulation plan corpus:3"
-)]
+#[command(after_help = "Examples:\n  simulation plan 17 --scenario trimming\n  simulation plan corpus:3")]
 pub struct Show {
     #[command(flatten)]
     target: Target,

@@ -9,8 +9,8 @@ use watertable::model::Item;
 
 use super::sample;
 use crate::history::{
-    Began, Call, Change, Condition, History, Key, Micros, NEVER, Operation, Reading, ShardStory, StreamStory,
-    WriteOutcome, written_by,
+    Began, Call, Change, Condition, Empty, History, Key, Micros, NEVER, Operation, Reading, ShardStory,
+    StreamStory, WriteOutcome, written_by,
 };
 
 /// From when a stream was asked to go on or off to when that was answered.
@@ -368,12 +368,17 @@ impl Model {
                                 self.dice.below(count as u64 + 1) as usize
                             };
                         let seen = |index: usize| (times[index] + 1, shard.records[index].clone());
+                        // Just before the next record is there.
+                        let asked = times.get(to).copied().unwrap_or(NEVER / 2);
+                        let empty = Empty { asked, answered: asked, seen: to - from };
+                        self.history.served += 2; // an iterator and a page at the least
                         readings.push(Reading {
                             reader,
                             arn: story.arn.clone(),
                             shard: shard.id.clone(),
                             began,
                             records: (from..to).map(seen).collect(),
+                            empties: vec![empty],
                             ended: to == shard.records.len() && shard.ending.is_some() && self.dice.one_in(2),
                         });
                     }
@@ -381,6 +386,7 @@ impl Model {
             }
         }
         self.history.readings = readings;
+        self.history.calm = vec![(0, NEVER)];
     }
 }
 

@@ -27,7 +27,7 @@ fn what_is_right_is_accepted_and_judged() {
     let late = ["invariant: expiry", "invariant: retention"];
     let judged = |mark: &str| mark.starts_with("invariant: ") && !late.contains(&mark);
     let invariants: Vec<_> = marks.0.iter().filter(|(mark, _)| judged(mark)).collect();
-    assert_eq!(invariants.len(), 11, "{invariants:?}");
+    assert_eq!(invariants.len(), 13, "{invariants:?}");
     assert!(invariants.iter().all(|(_, count)| **count > 1_000), "{invariants:?}");
     assert!(marks.0["linearizable: gave up"] < 20, "{marks:?}");
 }

@@ -13,21 +13,21 @@ use std::collections::BTreeMap;
 use watertable::client::SequenceNumber;
 
 use super::judge;
-use crate::history::{Found, Glance, History, Micros, NEVER, Place};
+use crate::history::{Found, Glance, History, Micros, NEVER, Place, written_by};
 use crate::machine::EPOCH_MS;
 use crate::verdict::{Marks, Violation};
 
-/// What measuring the distance of two clocks may be wrong by.
-const CLOCKS: Micros = 1_000_000;
+/// What measuring the distance of two clocks may be wrong by, and a clock's drift in a day.
+const CLOCKS: Micros = 2_000_000;
 /// How long after its time a record may be left while nothing is wrong: trimming looks each twentieth of the retention
 /// (one to 300 s), leaves the distance of clocks (10 s at most), and takes effect everywhere at the next heartbeat.
 const LOOK_MAX: Micros = 300_000_000;
 const LATE: Micros = 60_000_000;
 
-/// A record somebody saw: when it was made, by its own words, and when it was seen first.
+/// A record somebody saw: when it was made at the earliest, and when it was seen first.
 #[derive(Clone, Copy)]
 struct Known {
-    created: Micros,
+    made: Micros,
     seen: Micros,
 }
 
@@ -46,9 +46,10 @@ pub fn check(history: &History, marks: &mut Marks) -> Result<(), Violation> {
             let Some(table) = table else { continue };
             let nothing = Records::new();
             let records = known.get(&(glance.arn.as_str(), glance.shard.as_str())).unwrap_or(&nothing);
-            *judged += early(history, glance, records, table.retention)?;
+            let retention = if table.retention_ms == 0 { NEVER } else { table.retention_ms * 1_000 };
+            *judged += early(history, glance, records, retention)?;
             refused += u64::from(matches!((&glance.place, &glance.found), (Place::At(_), Found::Gone)));
-            overdue += late(history, glance, records, table.retention)?;
+            overdue += late(history, glance, records, retention)?;
         }
         Ok(())
     });
@@ -58,13 +59,20 @@ pub fn check(history: &History, marks: &mut Marks) -> Result<(), Violation> {
 }
 
 fn known(history: &History) -> BTreeMap<(&str, &str), Records> {
+    let begun: BTreeMap<u64, Micros> =
+        history.operations.iter().map(|operation| (operation.number, operation.begun)).collect();
     let mut known: BTreeMap<(&str, &str), Records> = BTreeMap::new();
     for reading in &history.readings {
         let records = known.entry((&reading.arn, &reading.shard)).or_default();
         for (seen, record) in &reading.records {
-            let created = record.created_ms.saturating_sub(EPOCH_MS) * 1_000;
-            let first =
-                records.entry(record.sequence_number.clone()).or_insert(Known { created, seen: *seen });
+            let author = record.new_image.as_ref().and_then(written_by);
+            // What does not tell its write tells a time at least, by some clock.
+            let made = author.and_then(|author| begun.get(&author).copied()).unwrap_or_else(|| {
+                let created = record.created_ms.saturating_sub(EPOCH_MS) * 1_000;
+                created.saturating_sub(history.clocks_ran)
+            });
+            let known = Known { made, seen: *seen };
+            let first = records.entry(record.sequence_number.clone()).or_insert(known);
             first.seen = first.seen.min(*seen);
         }
     }
@@ -91,11 +99,11 @@ fn early(history: &History, glance: &Glance, records: &Records, retention: Micro
     };
     let excused = 2 * history.clocks_set + CLOCKS;
     for (number, known) in &missing {
-        let due = known.created.saturating_add(retention).saturating_sub(excused);
+        let due = known.made.saturating_add(retention).saturating_sub(excused);
         if retention == NEVER || glance.answered < due {
             return Err(format!(
-                "{glance:?} did not show record {} of {} µs, which is to be kept for {retention} µs",
-                number, known.created
+                "{glance:?} did not show record {}, made at {} µs, which is to be kept for {retention} µs",
+                number, known.made
             ));
         }
     }
@@ -134,11 +142,10 @@ mod tests {
     /// Records at 1 s and 100 s, kept for 1000 s.
     fn history(glances: Vec<(Place, Found, Micros)>) -> History {
         let mut history = sample::history(sample::BOTH);
-        history.tables[0].retention = 1_000 * SECOND;
+        history.tables[0].retention_ms = 1_000_000;
         history.versions(&[Some(sample::item(1)), Some(sample::item(2))]);
-        for (record, second) in history.records().iter_mut().zip([1, 100]) {
-            record.created_ms = EPOCH_MS + second * 1_000;
-        }
+        history.put(SECOND, SECOND + 1, sample::DONE);
+        history.put(100 * SECOND, 100 * SECOND + 1, sample::DONE);
         let reading = history.reading(Began::Horizon, 0, 2);
         for (seen, second) in reading.records.iter_mut().zip([2, 101]) {
             seen.0 = second * SECOND;

@@ -49,8 +49,7 @@ pub fn stream(view_type: StreamViewType) -> StreamStory {
 }
 
 pub fn table(streams: Vec<StreamStory>) -> TableStory {
-    let retention = NEVER;
-    TableStory { schema: schema(false), retention, streams, items: BTreeMap::new(), deleted: false }
+    TableStory { schema: schema(false), streams, items: BTreeMap::new(), retention_ms: 0, deleted: false }
 }
 
 /// A history of an empty table with such a stream.
@@ -135,7 +134,8 @@ impl History {
     pub fn reading(&mut self, began: Began, from: usize, to: usize) -> &mut Reading {
         let records = self.records()[from..to].iter().map(|record| (1_000, record.clone())).collect();
         let (arn, shard) = ("a0".to_owned(), "s0".to_owned());
-        self.readings.push(Reading { reader: 0, arn, shard, began, records, ended: false });
+        let empties = Vec::new();
+        self.readings.push(Reading { reader: 0, arn, shard, began, records, empties, ended: false });
         self.readings.last_mut().expect("one was added")
     }
 }

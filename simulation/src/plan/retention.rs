@@ -25,8 +25,9 @@ impl Plan {
             heartbeat_ms: 5_000,
             tick_ms: 100,
             latency_ms: random.between(100, 200),
-            // After a day and a half clocks are 6 s apart at most: less than trimming puts up with.
-            drift_ppm: (0..nodes).map(|_| random.between(0, 50).cast_signed() - 25).collect(),
+            // After a day and a half clocks are less than 10 s apart: what trimming puts up with.
+            ahead_ms: (0..nodes).map(|_| random.between(0, 6_000).cast_signed() - 3_000).collect(),
+            drift_ppm: (0..nodes).map(|_| random.between(0, 28).cast_signed() - 14).collect(),
             segment_bytes: *random.pick(&[64 << 10, 256 << 10]),
             flush_ms: *random.pick(&[0, 600_000]),
             faults: faults(&mut random, nodes, faults_ms),

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use watertable::{model::id::GroupId, partition::table_range, raft::Published};
 
-use super::{Look, name};
+use super::{Look, item_counts, name};
 use crate::{
     verdict::{Marks, Violation},
     world::World,
@@ -30,6 +30,7 @@ pub fn check(world: &World, look: &Look, marks: &mut Marks) -> Result<(), Violat
                 continue;
             }
             let items = dump(world, *node, (&from, to.as_ref()))?;
+            item_counts::check(*group, *node, items.len(), look, marks)?;
             match &first {
                 None => first = Some((*node, items)),
                 Some((other, expected)) => {
