@@ -2,6 +2,7 @@
 
 mod judge;
 mod laggard;
+mod many;
 mod reader;
 mod subscriber;
 mod switcher;

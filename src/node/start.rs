@@ -107,6 +107,8 @@ const EXPRESSIONS_MAX: usize = 4096;
 const EXPRESSIONS_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long a node that stops waits for those who still use it.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
+/// What the cluster did not take is told again after so long: a group that has failed says no at once, each time.
+const AGAIN: Duration = Duration::from_millis(100);
 const STREAM_WINDOW_BYTES: u32 = 8 * 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 32 * 1024 * 1024;
 const STREAMS_MAX: u32 = 65_536;
@@ -292,6 +294,7 @@ async fn found(node: Node, zone: String) {
     while node.catalog().cluster_id.is_empty() {
         if let Err(error) = node.command(command.clone()).await {
             tracing::debug!(%error, "the cluster is not founded yet");
+            tokio::time::sleep(AGAIN).await;
         }
     }
 }
@@ -300,6 +303,7 @@ async fn found(node: Node, zone: String) {
 async fn settle(node: Node) {
     while let Err(error) = node.settled().await {
         tracing::debug!(%error, "the catalog is not up to date yet");
+        tokio::time::sleep(AGAIN).await;
     }
 }
 
@@ -316,6 +320,7 @@ async fn announce(node: Node, zone: String) {
                 if node.command(command).await.is_ok() {
                     return;
                 }
+                tokio::time::sleep(AGAIN).await;
             }
             None => {
                 if catalog.changed().await.is_err() {

@@ -1,7 +1,5 @@
 //! Writes and reads items, and notes what came of it.
 
-mod many;
-
 use watertable::{
     client::{Client, Error, Expression, Kind, ReturnValues, WriteOptions, Written},
     model::{AttributeValue, Item, Number, TableName},
@@ -13,15 +11,16 @@ use crate::{
     stage::{Asked, now, table_name},
 };
 
-struct Writer {
-    cast: Cast,
-    client: Client,
-    table: TableName,
-    pad_bytes: u64,
+/// A client that writes and reads.
+pub(super) struct Writer {
+    pub cast: Cast,
+    pub client: Client,
+    pub table: TableName,
+    pub pad_bytes: u64,
     /// What it last saw at some key: conditions ask for it.
-    seen: Option<(Key, u64)>,
+    pub seen: Option<(Key, u64)>,
     /// Keys of items that are there, and that nobody else knows of.
-    own: Vec<Key>,
+    pub own: Vec<Key>,
 }
 
 /// Writes and reads at random.
@@ -47,17 +46,17 @@ pub async fn write(cast: Cast, pace_ms: u64, operations: u64, pad_bytes: u64) {
     }
 }
 
-fn number(value: impl ToString) -> AttributeValue {
+pub(super) fn number(value: impl ToString) -> AttributeValue {
     AttributeValue::N(Number::parse(&value.to_string()).expect("integers are numbers"))
 }
 
 impl Writer {
-    fn sorted(&self) -> bool {
+    pub fn sorted(&self) -> bool {
         self.cast.shared.plan().tables[self.cast.table].sorted
     }
 
     /// Some key, the first ones more often than others.
-    fn key(&mut self) -> Key {
+    pub fn key(&mut self) -> Key {
         let (ids, places) = {
             let table = &self.cast.shared.plan().tables[self.cast.table];
             (table.ids, table.places)
@@ -67,7 +66,7 @@ impl Writer {
         Key { table: self.cast.table, id, at: random.below(places) }
     }
 
-    fn pad(&mut self) -> String {
+    pub fn pad(&mut self) -> String {
         let length = self.cast.random.between(0, self.pad_bytes) as usize;
         "abcdefghijklmnopqrstuvwxyz".chars().cycle().take(length).collect()
     }
@@ -124,7 +123,7 @@ impl Writer {
         self.cast.shared.note(operation, self.cast.number, key, begun, call);
     }
 
-    async fn send(
+    pub async fn send(
         &self,
         operation: u64,
         key: &Item,
@@ -147,7 +146,7 @@ impl Writer {
         client.update_item(table, key, Some(update), options).await
     }
 
-    fn note_asked(&self, what: &str, answer: Result<(), &Error>) {
+    pub fn note_asked(&self, what: &str, answer: Result<(), &Error>) {
         let (client, table) = (self.cast.number, self.cast.table);
         self.cast.shared.note_asked(Asked { client, what, table, arn: None, created_ms: None }, answer);
     }
@@ -174,7 +173,7 @@ fn expression_of(condition: Condition) -> Expression {
     }
 }
 
-fn outcome_of(answer: Result<Written, Error>, asked: ReturnValues, shows: bool) -> WriteOutcome {
+pub(super) fn outcome_of(answer: Result<Written, Error>, asked: ReturnValues, shows: bool) -> WriteOutcome {
     match answer {
         Ok(written) => WriteOutcome::Done {
             before: (asked == ReturnValues::AllOld).then(|| written.attributes.clone()),

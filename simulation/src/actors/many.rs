@@ -9,7 +9,7 @@ use watertable::{
     model::AttributeValue,
 };
 
-use super::{Writer, number};
+use super::writer::{Writer, number, outcome_of};
 use crate::{
     history::{Call, Change, Key, WriteOutcome, name, written_by},
     stage::now,
@@ -31,7 +31,7 @@ impl Writer {
         let change = self.put_of(operation, key);
         let begun = now();
         let answer = self.send(operation, &key.item(self.sorted()), &change, Default::default()).await;
-        let outcome = super::outcome_of(answer, Default::default(), false);
+        let outcome = outcome_of(answer, Default::default(), false);
         if matches!(outcome, WriteOutcome::Done { .. }) {
             self.own.push(key);
         }
@@ -61,7 +61,7 @@ impl Writer {
             })
             .collect();
         let begun = now();
-        let outcome = outcome_of(self.client.batch_write(&writes).await);
+        let outcome = outcome_of_batch(self.client.batch_write(&writes).await);
         for (operation, key, change) in changes {
             let call = Call::Write { change, condition: None, outcome: outcome.clone() };
             self.cast.shared.note(operation, self.cast.number, key, begun, call);
@@ -111,7 +111,7 @@ impl Writer {
     }
 }
 
-fn outcome_of(answer: Result<(), Error>) -> WriteOutcome {
+fn outcome_of_batch(answer: Result<(), Error>) -> WriteOutcome {
     match answer.map_err(|error| (error.kind(), error)) {
         Ok(()) => WriteOutcome::Done { before: None, after: None },
         Err((Kind::Unknown, _)) => WriteOutcome::Unknown,
