@@ -62,6 +62,9 @@ pub enum Role {
         operations: u64,
         /// The longest `pad`, bytes.
         pad_bytes: u64,
+        /// Whether it mostly reads.
+        #[serde(default)]
+        looks: bool,
     },
     /// Reads streams by iterators.
     Reader {
@@ -125,6 +128,8 @@ pub enum FaultKind {
     PowerLossAtSync { node: usize, nth: u64, seed: u64 },
     /// Whoever leads some group is killed, or loses power: which group is counted from 0, and begins anew behind the last.
     KillLeader { group: u64, power: Option<u64> },
+    /// Whoever leads some group reaches no other node, nor they it; clients reach it as before.
+    IsolateLeader { group: u64 },
     /// While it lasts, machines that have just voted, or have just heard of a new term, lose power for a few milliseconds.
     ElectionStorm { seed: u64 },
     /// All machines lose power at once.
@@ -157,6 +162,7 @@ impl FaultKind {
                 | Self::Hold { .. }
                 | Self::CutOff { .. }
                 | Self::Latency { .. }
+                | Self::IsolateLeader { .. }
         )
     }
 
@@ -167,6 +173,7 @@ impl FaultKind {
             Self::PowerLoss { .. } => "power_loss",
             Self::PowerLossAtSync { .. } => "power_loss_at_sync",
             Self::KillLeader { .. } => "kill_leader",
+            Self::IsolateLeader { .. } => "isolate_leader",
             Self::ElectionStorm { .. } => "election_storm",
             Self::PowerLossOfAll { .. } => "power_loss_of_all",
             Self::Partition { .. } => "partition",
@@ -341,8 +348,13 @@ fn actors_of(random: &mut Random, table: usize, plan: &TablePlan) -> Vec<Actor> 
         // Some items are so large that a partition is sent in several chunks.
         let large = random.percent(if plan.retention_ms > 0 { 10 } else { 3 });
         let role = match large {
-            true => Role::Writer { pace_ms: 300, operations: operations / 4, pad_bytes: LARGE_BYTES },
-            false => Role::Writer { pace_ms, operations, pad_bytes },
+            true => Role::Writer {
+                pace_ms: 300,
+                operations: operations / 4,
+                pad_bytes: LARGE_BYTES,
+                looks: false,
+            },
+            false => Role::Writer { pace_ms, operations, pad_bytes, looks: random.percent(25) },
         };
         actors.push(Actor { seed: random.next(), table, role });
     }
@@ -368,7 +380,7 @@ fn actors_of(random: &mut Random, table: usize, plan: &TablePlan) -> Vec<Actor> 
 /// Faults of a random subset of all kinds ("swarm testing", Groce and others 2012): what is left out lets the rest get
 /// further.
 fn faults(random: &mut Random, nodes: usize, faults_ms: u64) -> Vec<Fault> {
-    const KINDS: u64 = 14;
+    const KINDS: u64 = 15;
     let enabled: Vec<u64> = (0..KINDS).filter(|_| random.percent(40)).collect();
     let count = if enabled.is_empty() { 0 } else { random.between(0, 14) };
     let mut faults: Vec<Fault> = (0..count)
@@ -392,12 +404,15 @@ fn faults(random: &mut Random, nodes: usize, faults_ms: u64) -> Vec<Fault> {
                     let (group, power) = (random.next(), random.next());
                     FaultKind::KillLeader { group, power: Some(power).filter(|_| power % 2 == 0) }
                 }
-                _ => FaultKind::ElectionStorm { seed: random.next() },
+                13 => FaultKind::ElectionStorm { seed: random.next() },
+                _ => FaultKind::IsolateLeader { group: random.next() },
             };
             let for_ms = *random.pick(&[100, 500, 1_500, 4_000, 8_000]);
             let for_ms = match kind {
                 // Long enough for elections.
                 FaultKind::ElectionStorm { .. } => random.between(1_500, 4_000),
+                // Long enough that some clients give up waiting for it and find its successor, and others do not.
+                FaultKind::IsolateLeader { .. } => random.between(1_500, 12_000),
                 _ => random.between(1, for_ms),
             };
             Fault { at_ms: random.below(faults_ms), for_ms, kind }

@@ -34,6 +34,7 @@ pub fn marks_required(scenario: Scenario) -> &'static [&'static str] {
             "fault: power_loss",
             "fault: power_loss_at_sync",
             "fault: kill_leader",
+            "fault: isolate_leader",
             "fault: election_storm",
             "fault: power_loss_of_all",
             "fault: partition",

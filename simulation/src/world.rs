@@ -31,6 +31,8 @@ pub struct World {
     /// What becomes of those that lose power at a sync to come: the seed of what is left, and how long they stay down.
     dying: Vec<Option<(u64, Duration)>>,
     storms: Vec<Storm>,
+    /// Who was isolated as the leader of which group.
+    isolated: Vec<(u64, usize)>,
     /// How many faults of the network last, and when the last one ended.
     cuts: usize,
     cut_until: Option<Duration>,
@@ -74,6 +76,7 @@ impl World {
             up_at: vec![None; machines.len()],
             dying: vec![None; machines.len()],
             storms: Vec::new(),
+            isolated: Vec::new(),
             cuts: 0,
             cut_until: None,
             flush_at: vec![Duration::ZERO; machines.len()],
@@ -201,6 +204,12 @@ impl World {
                     self.crash(node, power.map_or(Crash::Everything, Crash::Torn), until);
                 }
             }
+            FaultKind::IsolateLeader { group } => {
+                if let Some(node) = self.leader(*group) {
+                    self.isolated.push((*group, node));
+                    self.between(&BTreeSet::from([node]), |sim, one, other| sim.partition(one, other));
+                }
+            }
             FaultKind::ElectionStorm { seed } => {
                 // It begins with an election.
                 if let Some(node) = self.leader(*seed) {
@@ -252,6 +261,11 @@ impl World {
             FaultKind::Latency { .. } => self.sim.set_max_message_latency(self.latency),
             FaultKind::Clock { node, by_ms } => self.machines[*node].clock.step(-by_ms),
             FaultKind::DiskFull { node } => self.machines[*node].files.set_capacity(None),
+            FaultKind::IsolateLeader { group } => {
+                for (_, node) in self.isolated.extract_if(.., |(of, _)| of == group).collect::<Vec<_>>() {
+                    self.between(&BTreeSet::from([node]), |sim, one, other| sim.repair(one, other));
+                }
+            }
             FaultKind::ElectionStorm { seed } => self.storms.retain(|storm| !storm.is_of(*seed)),
             FaultKind::Kill { .. }
             | FaultKind::PowerLoss { .. }

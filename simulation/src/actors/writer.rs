@@ -24,7 +24,7 @@ pub(super) struct Writer {
 }
 
 /// Writes and reads at random.
-pub async fn write(cast: Cast, pace_ms: u64, operations: u64, pad_bytes: u64) {
+pub async fn write(cast: Cast, pace_ms: u64, operations: u64, pad_bytes: u64, looks: bool) {
     let client = cast.shared.client(cast.seed);
     let table = table_name(cast.table);
     let mut writer = Writer { cast, client, table, pad_bytes, seen: None, own: Vec::new() };
@@ -33,7 +33,11 @@ pub async fn write(cast: Cast, pace_ms: u64, operations: u64, pad_bytes: u64) {
             return;
         }
         let key = writer.key();
-        match writer.cast.random.below(100) {
+        let draw = match looks && writer.cast.random.percent(80) {
+            true => writer.cast.random.between(70, 99),
+            false => writer.cast.random.below(100),
+        };
+        match draw {
             0..63 => writer.change(key).await,
             63..67 => writer.put_own().await,
             67..70 => writer.batch().await,

@@ -53,7 +53,7 @@ fn actors(random: &mut Random, table: usize) -> Vec<Actor> {
     let mut roles = Vec::new();
     for _ in 0..random.between(1, 2) {
         let (pace_ms, pad_bytes) = (random.between(1, 4) * MINUTE_MS, *random.pick(&[0, 300, 5_000]));
-        roles.push(Role::Writer { pace_ms, operations: 10_000, pad_bytes });
+        roles.push(Role::Writer { pace_ms, operations: 10_000, pad_bytes, looks: false });
     }
     for _ in 0..random.between(1, 2) {
         roles.push(Role::Reader { pace_ms: random.between(1, 12) * MINUTE_MS });
