@@ -21,7 +21,7 @@ mod no_invention;
 mod order_per_key;
 mod retention;
 mod sequence_rises;
-mod show;
+pub mod show;
 mod stream_equals_table;
 mod strong_reads;
 mod unknown_whole;

@@ -15,6 +15,7 @@ use watertable::{
 
 use crate::{
     history::{Call, History, Key, Micros, Operation, Reason, Refusal, TableStory},
+    invariants::show,
     machine::{self, elapsed, lock},
     network::Network,
     plan::Plan,
@@ -153,8 +154,8 @@ impl Shared {
 
     /// Notes an operation that has just ended.
     pub fn note(&self, number: u64, client: u32, key: Key, begun: Micros, call: Call) {
-        tracing::debug!(number, client, ?key, took_us = now() - begun, ?call, "operation");
         let operation = Operation { number, client, key, begun, ended: now(), call };
+        tracing::debug!("{}", show::operation(&operation));
         self.history(|history| history.operations.push(operation));
     }
 

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, PoisonError, RwLock, atomic::AtomicBool},
+    sync::{Arc, PoisonError, RwLock},
 };
 
 use tokio::sync::watch;
@@ -45,7 +45,7 @@ pub(super) struct Shared {
     pub catalog: watch::Receiver<Arc<Catalog>>,
     pub catalog_group: Group,
     /// Whether the catalog here has been up to date since the start.
-    pub settled: AtomicBool,
+    pub settled: watch::Sender<bool>,
     pub replicas: RwLock<BTreeMap<GroupId, Arc<Replica>>>,
     pub reporter: Reporter,
     pub partitions_default: u32,

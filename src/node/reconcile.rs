@@ -1,4 +1,9 @@
 //! Makes the replicas on this node those the catalog wants here.
+//!
+//! A replica with a log here runs as soon as the node does: its group may need it to elect a leader. One without a log
+//! waits until the catalog has been up to date since the start. For the catalog a node finds on its disk may be older
+//! than what the node did: it may still want the replicas of a table that was deleted and whose logs are gone, and nodes
+//! that believed it would found the group a second time, empty, from its first term on.
 
 use std::{io, sync::PoisonError, time::Duration};
 
@@ -20,12 +25,16 @@ const FOUND_LATE: Duration = Duration::from_secs(3);
 /// Follows the catalog.
 pub(super) async fn run(node: Node, options: Options) {
     let mut catalog = node.shared.catalog.clone();
+    let mut settled = node.shared.settled.subscribe();
     loop {
+        let is_settled = *settled.borrow_and_update();
         let now = catalog.borrow_and_update().clone();
         connect(&node, &now);
         for partition in now.partitions.values() {
             let here = partition.replicas.contains(&node.id());
+            let may_begin = is_settled || node.shared.log.state(partition.group).is_some();
             if here
+                && may_begin
                 && node.replica(partition.group).is_none()
                 && let Err(error) = begin(&node, &now, partition, options).await
             {
@@ -36,8 +45,11 @@ pub(super) async fn run(node: Node, options: Options) {
             }
         }
         forget(&node, &now).await;
-        if catalog.changed().await.is_err() {
-            return;
+        tokio::select! {
+            changed = catalog.changed() => if changed.is_err() {
+                return;
+            },
+            Ok(()) = settled.changed() => {}
         }
     }
 }

@@ -1,9 +1,6 @@
 //! The way of an operation to the replica that can do it: here, or on another node.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
@@ -162,11 +159,11 @@ impl Node {
     /// Returns once this node's copy of the catalog has been as new as the leader's since the node started; from then
     /// on it follows closely. What a node had when it stopped may be long past.
     pub async fn settled(&self) -> Result<(), Error> {
-        if self.shared.settled.load(Ordering::Acquire) {
+        if *self.shared.settled.borrow() {
             return Ok(());
         }
         self.catch_up().await?;
-        self.shared.settled.store(true, Ordering::Release);
+        self.shared.settled.send_replace(true);
         Ok(())
     }
 

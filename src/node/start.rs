@@ -4,7 +4,7 @@ use std::{
     io,
     path::PathBuf,
     pin::Pin,
-    sync::{Arc, atomic::AtomicBool},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -159,7 +159,7 @@ pub async fn start(settings: Settings, environment: Environment) -> Result<Start
         peers,
         catalog,
         catalog_group,
-        settled: AtomicBool::new(false),
+        settled: watch::Sender::new(false),
         replicas: Default::default(),
         reporter,
         partitions_default: settings.partitions,

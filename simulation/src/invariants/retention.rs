@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use watertable::client::SequenceNumber;
 
-use super::judge;
+use super::{judge, show};
 use crate::history::{Found, Glance, History, Micros, NEVER, Place, written_by};
 use crate::machine::EPOCH_MS;
 use crate::verdict::{Marks, Violation};
@@ -102,8 +102,10 @@ fn early(history: &History, glance: &Glance, records: &Records, retention: Micro
         let due = known.made.saturating_add(retention).saturating_sub(excused);
         if retention == NEVER || glance.answered < due {
             return Err(format!(
-                "{glance:?} did not show record {}, made at {} µs, which is to be kept for {retention} µs",
-                number, known.made
+                "{glance:?} did not show record {}, made at {} and to be kept for {}",
+                number,
+                show::time(known.made),
+                show::time(retention)
             ));
         }
     }
@@ -124,8 +126,10 @@ fn late(history: &History, glance: &Glance, records: &Records, retention: Micros
     }
     if glance.asked > known.seen.saturating_add(retention).saturating_add(bound) {
         return Err(format!(
-            "{glance:?} shows record {}, which was seen at {} µs already, and is to be kept for {retention} µs",
-            first, known.seen
+            "{glance:?} shows record {}, which was seen at {} already, and is to be kept for {}",
+            first,
+            show::time(known.seen),
+            show::time(retention)
         ));
     }
     Ok(1)

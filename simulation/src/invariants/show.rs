@@ -15,9 +15,18 @@ pub fn item(item: Option<&Item>) -> String {
 
 fn value(value: &AttributeValue) -> String {
     match value {
-        AttributeValue::S(text) => format!("{text:?}"),
+        AttributeValue::S(text) => self::text(text),
         AttributeValue::N(number) => number.to_string(),
         other => format!("{other:?}"),
+    }
+}
+
+/// A text, of which a long one is only begun: what is written to be large says nothing.
+fn text(text: &str) -> String {
+    const SHOWN: usize = 24;
+    match text.char_indices().nth(SHOWN) {
+        Some((at, _)) => format!("{:?}... of {} bytes", &text[..at], text.len()),
+        None => format!("{text:?}"),
     }
 }
 
@@ -68,7 +77,7 @@ fn call(call: &Call) -> String {
 fn change(change: &Change) -> String {
     match change {
         Change::Put(put) => format!("put {}", item(Some(put))),
-        Change::Set(pad) => format!("set pad {pad:?}"),
+        Change::Set(pad) => format!("set pad {}", text(pad)),
         Change::Add(amount) => format!("add {amount}"),
         Change::Touch => "touch".to_owned(),
         Change::Delete => "delete".to_owned(),
