@@ -78,7 +78,7 @@ mod writer;
 pub use error::Error;
 pub use files::{File, Files, FilesLock, StdFiles};
 pub use group::GroupState;
-pub use handle::{Clock, Done, LaneStats, Log, Observer, Options, Stats, WriteBatch};
+pub use handle::{Clock, Done, LaneStats, Log, Observer, Options, Stats, Work, WriteBatch, Writing};
 pub use memory::{Crash, MemoryFiles};
 pub use segment::Lane;
 

@@ -11,7 +11,7 @@ use std::{
 use futures::FutureExt;
 use watertable::{
     api,
-    log::{Crash, MemoryFiles},
+    log::{Crash, MemoryFiles, Writing},
     node::{self, Environment, Node, Settings, Stores},
     raft,
     storage::{CatalogStore, MemoryItems},
@@ -70,6 +70,11 @@ pub struct Machine {
     pub name: String,
     /// Below the log.
     pub files: MemoryFiles,
+    /// How long a write to the log takes, ms.
+    pub sync_ms: Arc<AtomicU64>,
+    /// Whether, and how, its disk reads badly while the node runs. What a start finds must be right: a bit that has
+    /// changed at the very end of a log looks like a write that was torn, and nobody could tell.
+    misreads: Mutex<Option<u64>>,
     /// Its clock.
     pub clock: Arc<Clock>,
     /// The items.
@@ -116,6 +121,8 @@ impl Machine {
         Self {
             name: name(number),
             files: MemoryFiles::new(),
+            sync_ms: Arc::new(AtomicU64::new(plan.sync_ms)),
+            misreads: Mutex::default(),
             clock: Arc::new(Clock { drift_ppm, ahead_ms }),
             items: MemoryItems::new(),
             catalog: CatalogStore::memory(),
@@ -141,11 +148,19 @@ impl Machine {
     fn environment(&self) -> Environment {
         let (clock, random) = (self.clock.clone(), self.random.clone());
         let (items, catalog) = (self.items.items(), self.catalog.clone());
+        let sync_ms = self.sync_ms.clone();
+        let writing = Writing::Later(Arc::new(move |write| {
+            let takes = Duration::from_millis(sync_ms.load(Ordering::Relaxed));
+            tokio::spawn(async move {
+                tokio::time::sleep(takes).await;
+                write();
+            });
+        }));
         Environment {
             clock: Arc::new(move || clock.now_ms()),
             random: Arc::new(move || Random::new(random.fetch_add(1, Ordering::Relaxed), "random").next()),
             files: Arc::new(self.files.clone()),
-            threaded: false,
+            writing,
             stores: Arc::new(move |_| {
                 Ok(Stores { items: items.clone(), catalog: catalog.clone(), quarantined: None })
             }),
@@ -167,12 +182,22 @@ impl Machine {
     }
 
     async fn start(&self) -> anyhow::Result<Node> {
+        self.files.misread(None);
         let starting = node::start(self.settings.clone(), self.environment()).await?;
         let routes = api::routes(starting.node.clone()).await?;
         let node = starting.serve(routes);
         tracing::info!(node = node.id().0, "started");
         *lock(&self.node) = Some(node.clone());
+        self.files.misread(*lock(&self.misreads));
         Ok(node)
+    }
+
+    /// Has its disk read badly, or well again.
+    pub fn misread(&self, seed: Option<u64>) {
+        *lock(&self.misreads) = seed;
+        if self.node().is_some() {
+            self.files.misread(seed);
+        }
     }
 
     /// The first half of a crash: from here on nothing that runs reaches the disk.

@@ -150,6 +150,10 @@ pub enum FaultKind {
     DiskFull { node: usize },
     /// A sync fails; the node stops, and is started again.
     SyncFails { node: usize },
+    /// Writes to the log take so long.
+    SlowDisk { node: usize, sync_ms: u64 },
+    /// Some reads of the log fail, others find bits to be something else.
+    Misreads { node: usize, seed: u64 },
 }
 
 impl FaultKind {
@@ -184,6 +188,8 @@ impl FaultKind {
             Self::Clock { .. } => "clock",
             Self::DiskFull { .. } => "disk_full",
             Self::SyncFails { .. } => "sync_fails",
+            Self::SlowDisk { .. } => "slow_disk",
+            Self::Misreads { .. } => "misreads",
         }
     }
 }
@@ -220,6 +226,9 @@ pub struct Plan {
     /// Milliseconds, at most, between two flushes that a store does by itself; 0: it does none.
     #[serde(default)]
     pub flush_ms: u64,
+    /// How long a write to the log takes, ms.
+    #[serde(default)]
+    pub sync_ms: u64,
     /// The tables.
     pub tables: Vec<TablePlan>,
     /// Who uses them.
@@ -261,6 +270,7 @@ impl Plan {
             drift_ppm: (0..nodes).map(|_| random.between(0, 200).cast_signed() - 100).collect(),
             segment_bytes: *random.pick(&[64 << 10, 256 << 10, 1 << 20, 64 << 20]),
             flush_ms: *random.pick(&[0, 20, 200, 2_000]),
+            sync_ms: *random.pick(&[0, 0, 1, 4, 12]),
             faults: faults(&mut random, nodes, faults_ms),
             tables,
             actors,
@@ -380,7 +390,7 @@ fn actors_of(random: &mut Random, table: usize, plan: &TablePlan) -> Vec<Actor> 
 /// Faults of a random subset of all kinds ("swarm testing", Groce and others 2012): what is left out lets the rest get
 /// further.
 fn faults(random: &mut Random, nodes: usize, faults_ms: u64) -> Vec<Fault> {
-    const KINDS: u64 = 15;
+    const KINDS: u64 = 17;
     let enabled: Vec<u64> = (0..KINDS).filter(|_| random.percent(40)).collect();
     let count = if enabled.is_empty() { 0 } else { random.between(0, 14) };
     let mut faults: Vec<Fault> = (0..count)
@@ -405,7 +415,9 @@ fn faults(random: &mut Random, nodes: usize, faults_ms: u64) -> Vec<Fault> {
                     FaultKind::KillLeader { group, power: Some(power).filter(|_| power % 2 == 0) }
                 }
                 13 => FaultKind::ElectionStorm { seed: random.next() },
-                _ => FaultKind::IsolateLeader { group: random.next() },
+                14 => FaultKind::IsolateLeader { group: random.next() },
+                15 => FaultKind::SlowDisk { node, sync_ms: *random.pick(&[30, 150, 700, 3_000]) },
+                _ => FaultKind::Misreads { node, seed: random.next() },
             };
             let for_ms = *random.pick(&[100, 500, 1_500, 4_000, 8_000]);
             let for_ms = match kind {

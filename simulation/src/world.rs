@@ -1,6 +1,10 @@
 //! The world of a run: machines in a network of turmoil's, and what is done to them from outside.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use turmoil::Sim;
 use watertable::{log::Crash, node::Role};
@@ -39,6 +43,8 @@ pub struct World {
     /// When each machine's stores flush by themselves the next time.
     flush_at: Vec<Duration>,
     flush_ms: u64,
+    /// How long a write to a log takes while no disk is slow.
+    sync_ms: u64,
     random: Random,
     latency: Duration,
 }
@@ -81,6 +87,7 @@ impl World {
             cut_until: None,
             flush_at: vec![Duration::ZERO; machines.len()],
             flush_ms: plan.flush_ms,
+            sync_ms: plan.sync_ms,
             random: Random::new(plan.seed, "world"),
             machines,
             latency: latency.max(tick),
@@ -107,6 +114,11 @@ impl World {
         let stepped = self.sim.step();
         self.bury(marks);
         self.strike(marks);
+        for machine in &self.machines {
+            for _ in 0..machine.files.take_misreads() {
+                marks.hit("path: a read was bad");
+            }
+        }
         stepped
     }
 
@@ -242,6 +254,10 @@ impl World {
                 let files = &self.machines[*node].files;
                 files.fail_sync(files.syncs());
             }
+            FaultKind::SlowDisk { node, sync_ms } => {
+                self.machines[*node].sync_ms.store(*sync_ms, Ordering::Relaxed)
+            }
+            FaultKind::Misreads { node, seed } => self.machines[*node].misread(Some(*seed)),
         }
     }
 
@@ -266,6 +282,10 @@ impl World {
                     self.between(&BTreeSet::from([node]), |sim, one, other| sim.repair(one, other));
                 }
             }
+            FaultKind::SlowDisk { node, .. } => {
+                self.machines[*node].sync_ms.store(self.sync_ms, Ordering::Relaxed);
+            }
+            FaultKind::Misreads { node, .. } => self.machines[*node].misread(None),
             FaultKind::ElectionStorm { seed } => self.storms.retain(|storm| !storm.is_of(*seed)),
             FaultKind::Kill { .. }
             | FaultKind::PowerLoss { .. }

@@ -13,7 +13,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Crash, Done, Error, GroupState, Lane, Log, MemoryFiles, Options};
+use super::{Crash, Done, Error, GroupState, Lane, Log, MemoryFiles, Options, Writing};
 use crate::model::id::{GroupId, Position};
 
 /// Options without threads, with tiny segments and tails.
@@ -22,10 +22,15 @@ pub(super) fn small() -> Options {
         segment_bytes: 4096,
         tail_bytes_max: 1500,
         free_bytes_min: 0,
-        threaded: false,
+        writing: Writing::Inline,
         clock: Arc::new(|| Duration::ZERO),
         ..Options::default()
     }
+}
+
+/// Writes only when it is told.
+pub(super) fn told() -> Options {
+    Options { writing: Writing::Later(Arc::new(drop)), ..small() }
 }
 
 /// splitmix64.
@@ -142,11 +147,9 @@ impl Workload {
 
     /// Submits several operations that become one batch.
     pub fn batch(&mut self, log: &Log, random: &mut Random) {
-        log.0.held.store(true, Ordering::Relaxed);
         for _ in 0..=random.below(8) {
             self.step(log, random);
         }
-        log.0.held.store(false, Ordering::Relaxed);
         log.0.pump();
     }
 
@@ -305,7 +308,7 @@ pub(super) fn observe(log: &Log, id: GroupId) -> Group {
 }
 
 fn open(disk: &MemoryFiles) -> Result<Log, Error> {
-    Log::open(Arc::new(disk.clone()), "/log", small())
+    Log::open(Arc::new(disk.clone()), "/log", told())
 }
 
 /// One life of the node: crashes at the sync with this number, if it gets there, and starts again.

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::model::id::{GroupId, Position};
 
-/// Called once, on the writer thread (inside the call if `threaded` is false), outside any lock.
+/// Called once, by whoever writes (see [`Writing`]), outside any lock.
 pub type Done = Box<dyn FnOnce(Result<(), Error>) + Send>;
 
 /// Monotonic time since any fixed moment.
@@ -36,6 +36,21 @@ pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
 /// Called by the writer after each write and sync of a lane. It must be quick, and not call the log.
 pub type Observer = Arc<dyn Fn(&WriteBatch) + Send + Sync>;
 
+/// Writes what waits.
+pub type Work = Box<dyn FnOnce() + Send>;
+
+/// Where and when what is submitted is written.
+#[derive(Clone)]
+pub enum Writing {
+    /// At once, by a thread of the log's own; another one keeps segments ready.
+    Threads,
+    /// Inside the call that submits it.
+    Inline,
+    /// When the work is done that this is given, which must not be inside the call. It is given some when something is
+    /// submitted and none is to come. So simulated disks take their time.
+    Later(Arc<dyn Fn(Work) + Send + Sync>),
+}
+
 /// How a log behaves.
 #[derive(Clone)]
 pub struct Options {
@@ -43,12 +58,12 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Bound of all groups' in-memory tails together; entries not yet durable are kept beyond it.
     pub tail_bytes_max: usize,
-    /// Submissions block while more than this waits to be written.
+    /// Submissions block while more than this waits to be written; without threads they write it themselves.
     pub queue_bytes_max: usize,
     /// Files are not made when the disk would have less than this free.
     pub free_bytes_min: u64,
-    /// One writer and one keeper thread; otherwise every submission writes and syncs inline (simulation).
-    pub threaded: bool,
+    /// Who writes.
+    pub writing: Writing,
     /// For measuring syncs.
     pub clock: Clock,
     /// Told of every write.
@@ -63,7 +78,7 @@ impl Default for Options {
             tail_bytes_max: 256 << 20,
             queue_bytes_max: 64 << 20,
             free_bytes_min: 256 << 20,
-            threaded: true,
+            writing: Writing::Threads,
             clock: Arc::new(move || now() - start),
             observer: None,
         }
@@ -197,9 +212,8 @@ pub(super) struct Inner {
     pub shared: Arc<Shared>,
     /// The writer, when there is no writer thread.
     pub inline: Option<Mutex<Writer>>,
-    /// In tests: operations wait until `pump` is called with this unset, to make batches of several.
-    #[cfg(test)]
-    pub held: std::sync::atomic::AtomicBool,
+    /// Whether work is to come that writes what waits.
+    awaited: AtomicBool,
     threads: Mutex<Vec<JoinHandle<()>>>,
     lock: Mutex<Option<Box<dyn FilesLock>>>,
 }
@@ -235,7 +249,7 @@ impl Log {
         writer.publish();
         let mut threads = Vec::new();
         let mut inline = None;
-        if shared.options.threaded {
+        if let Writing::Threads = shared.options.writing {
             let io_error = Error::io("start a thread for", &shared.dir);
             threads = start_threads(&shared, writer).map_err(io_error)?;
         } else {
@@ -245,8 +259,7 @@ impl Log {
         Ok(Self(Arc::new(Inner {
             shared,
             inline,
-            #[cfg(test)]
-            held: std::sync::atomic::AtomicBool::new(false),
+            awaited: AtomicBool::new(false),
             threads: Mutex::new(threads),
             lock: Mutex::new(Some(locked)),
         })))
@@ -355,24 +368,52 @@ impl Log {
 }
 
 impl Inner {
-    /// Without a writer thread: writes what waits. Otherwise nothing.
-    pub fn pump(&self) {
-        let Some(writer) = &self.inline else { return };
-        #[cfg(test)]
-        if self.held.load(Ordering::Relaxed) {
-            return;
+    /// Returns once there is room for more.
+    pub fn wait_for_room(&self) {
+        match self.shared.options.writing {
+            Writing::Threads => self.shared.queue.wait_for_room(),
+            Writing::Inline => {}
+            Writing::Later(_) if self.shared.queue.is_busy() => self.pump(),
+            Writing::Later(_) => {}
         }
-        loop {
-            let mut writer = lock(writer);
-            let Some(operations) = self.shared.queue.try_take() else { return };
-            writer.run(operations);
-            let finished = std::mem::take(&mut writer.finished);
-            drop(writer);
-            for (done, result) in finished {
-                done(result);
+    }
+
+    /// Has what was just submitted written.
+    pub fn submitted(self: &Arc<Self>) {
+        match &self.shared.options.writing {
+            Writing::Threads => {}
+            Writing::Inline => self.pump(),
+            Writing::Later(_) if self.awaited.swap(true, Ordering::AcqRel) => {}
+            Writing::Later(later) => {
+                let this = Arc::downgrade(self);
+                later(Box::new(move || {
+                    if let Some(this) = this.upgrade() {
+                        this.awaited.store(false, Ordering::Release);
+                        this.write_batch();
+                    }
+                }));
             }
-            while self.shared.keeper.step(&self.shared) {}
         }
+    }
+
+    /// Without a writer thread: writes what waits, and what is submitted by those who are told. Otherwise nothing.
+    pub fn pump(&self) {
+        while self.write_batch() {}
+    }
+
+    /// Writes what waits, if anything does and there is no writer thread.
+    fn write_batch(&self) -> bool {
+        let Some(writer) = &self.inline else { return false };
+        let mut writer = lock(writer);
+        let Some(operations) = self.shared.queue.try_take() else { return false };
+        writer.run(operations);
+        let finished = std::mem::take(&mut writer.finished);
+        drop(writer);
+        for (done, result) in finished {
+            done(result);
+        }
+        while self.shared.keeper.step(&self.shared) {}
+        true
     }
 
     fn close(&self) {

@@ -1,5 +1,5 @@
 //! The keeper has segment files ready before the writer needs them, and takes back those nobody needs: zeros
-//! ahead of the write position, spares, recycling. A thread of its own if the log is threaded; otherwise only
+//! ahead of the write position, spares, recycling. A thread of its own if the log has threads; otherwise only
 //! recycling happens, inline.
 //!
 //! A spare is a file of `segment_bytes` in `spare/`, written once, so that overwriting it changes neither

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::{
-    Crash, Done, Error, Files, Lane, Log, MemoryFiles, Options, StdFiles, WriteBatch,
-    crash_test::{Random, Workload, small},
+    Crash, Done, Error, Files, Lane, Log, MemoryFiles, Options, StdFiles, WriteBatch, Writing,
+    crash_test::{Random, Workload, small, told},
 };
 use crate::model::id::{GroupId, Position};
 
@@ -24,6 +24,11 @@ fn open(disk: &MemoryFiles) -> Result<Log, Error> {
 
 fn opened(disk: &MemoryFiles) -> Log {
     open(disk).expect("the log opens")
+}
+
+/// A log that writes only when it is told.
+fn opened_to_be_told(disk: &MemoryFiles) -> Log {
+    Log::open(Arc::new(disk.clone()), "/log", told()).expect("the log opens")
 }
 
 /// Submits and waits.
@@ -286,12 +291,10 @@ fn a_torn_tail_is_cut_and_written_over() {
     drop(log);
     let path = segments(&disk, "plain").remove(0);
     // The write is torn: its first sectors are missing, later ones are there.
-    let log = opened(&disk);
-    log.0.held.store(true, std::sync::atomic::Ordering::Relaxed);
+    let log = opened_to_be_told(&disk);
     let (first, second) = (entries(1, 5..10, 300), entries(1, 10..12, 300));
     log.append(G, first.clone(), Box::new(|_| {}));
     log.append(G, second, Box::new(|_| {}));
-    log.0.held.store(false, std::sync::atomic::Ordering::Relaxed);
     let before = disk.open(&path).expect("opens").length().expect("it has a length");
     log.0.pump();
     drop(log);
@@ -375,7 +378,7 @@ fn a_disk_full_at_any_byte_loses_nothing() {
         let disk = MemoryFiles::new();
         let mut random = Random(seed);
         let mut workload = Workload::new();
-        let log = opened(&disk);
+        let log = opened_to_be_told(&disk);
         workload.run(&log, &disk, &mut random, 20);
         for _ in 0..10 {
             disk.set_capacity(Some(disk.used_bytes() + random.below(8_000)));
@@ -439,7 +442,7 @@ fn threads_get_along() {
         tail_bytes_max: 32 << 10,
         queue_bytes_max: 16 << 10,
         free_bytes_min: 0,
-        threaded: true,
+        writing: Writing::Threads,
         ..small()
     };
     let log = Log::open(Arc::new(StdFiles), dir.path(), options.clone()).expect("the log opens");
@@ -504,7 +507,7 @@ fn follow(log: &Log, group: GroupId, count: u64) {
 #[test]
 fn a_full_disk_under_threads_loses_nothing() {
     let disk = MemoryFiles::new();
-    let options = Options { threaded: true, queue_bytes_max: 4096, ..small() };
+    let options = Options { writing: Writing::Threads, queue_bytes_max: 4096, ..small() };
     let log = Log::open(Arc::new(disk.clone()), "/log", options).expect("the log opens");
     let refusals = thread::scope(|scope| {
         let writers: Vec<_> = (0..4)

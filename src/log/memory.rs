@@ -6,7 +6,7 @@
 //! - names are durable after `sync_dir`; until then a crash keeps a prefix of the changes of names, in order
 //!   (as a journal does). Directories are durable at once.
 //!
-//! Faults: a crash at the n-th sync, a full disk, a failing sync, a flipped bit. Pages of zeros take no memory.
+//! Faults: a crash at the n-th sync, a full disk, a failing sync, a flipped bit, bad reads. Pages of zeros take no memory.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -67,6 +67,9 @@ struct Disk {
     syncs: u64,
     crash_at: Option<u64>,
     fail_at: Option<u64>,
+    /// Some reads fail, others read something else.
+    misreads: Option<Random>,
+    misread: u64,
     capacity: Option<u64>,
     crashed: bool,
     /// Counts crashes: what was opened before one is dead.
@@ -154,6 +157,17 @@ impl MemoryFiles {
         lock(&self.disk).fail_at = Some(sync);
     }
 
+    /// From now on one read in twenty fails, and one in twenty finds a bit to be something else, as the seed says;
+    /// until a crash, or until this is called with `None`.
+    pub fn misread(&self, seed: Option<u64>) {
+        lock(&self.disk).misreads = seed.map(Random);
+    }
+
+    /// How many reads were bad since this was last asked.
+    pub fn take_misreads(&self) -> u64 {
+        std::mem::take(&mut lock(&self.disk).misread)
+    }
+
     /// Whether the machine has stopped.
     pub fn has_crashed(&self) -> bool {
         lock(&self.disk).crashed
@@ -193,6 +207,7 @@ impl MemoryFiles {
         disk.locks.clear();
         disk.crash_at = None;
         disk.fail_at = None;
+        disk.misreads = None;
         disk.crashed = false;
         disk.life += 1;
     }
@@ -232,6 +247,24 @@ impl Disk {
         }
         if self.fail_at == Some(sync) {
             return Err(io::Error::other("the simulated disk fails to sync"));
+        }
+        Ok(())
+    }
+
+    /// Spoils what was read, if it is to be.
+    fn spoil(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        let Some(random) = &mut self.misreads else { return Ok(()) };
+        match random.below(20) {
+            0 => {
+                self.misread += 1;
+                return Err(io::Error::other("the simulated disk fails to read"));
+            }
+            1 if !bytes.is_empty() => {
+                self.misread += 1;
+                let bit = random.below(8 * bytes.len() as u64);
+                bytes[(bit / 8) as usize] ^= 1 << (bit % 8);
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -357,8 +390,9 @@ impl MemoryFile {
 
 impl File for MemoryFile {
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
-        let _disk = self.disk()?;
-        lock(&self.inode).live.read(offset, bytes)
+        let mut disk = self.disk()?;
+        lock(&self.inode).live.read(offset, bytes)?;
+        disk.spoil(bytes)
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {

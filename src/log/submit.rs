@@ -125,13 +125,13 @@ impl Log {
             Ok(entrance) => entrance.push(Operation { work: None, done }),
             Err(error) => return done(Err(error)),
         }
-        self.0.pump();
+        self.0.submitted();
     }
 
     /// Lets `change` check and change the group, and queues the work it returns.
     fn submit(&self, id: GroupId, append: bool, done: Done, change: impl FnOnce(&mut Group) -> Action) {
         let shared = &self.0.shared;
-        shared.queue.wait_for_room();
+        self.0.wait_for_room();
         let cell = self.cell_or_new(id);
         let mut group = cell.lock();
         if group.removed {
@@ -150,7 +150,7 @@ impl Log {
             }
         }
         drop(group);
-        self.0.pump();
+        self.0.submitted();
     }
 
     fn cell_or_new(&self, id: GroupId) -> Arc<Cell> {

@@ -11,7 +11,7 @@ use super::{
     error::Error,
     frame::{self, FRAME_HEADER_BYTES, Head, Kind, align, narrow},
     group::{Cell, Hard},
-    handle::{Done, Shared, WriteBatch},
+    handle::{Done, Shared, WriteBatch, Writing},
     queue::{Action, Operation},
     recover::Recovered,
     run::{FrameAt, first_index},
@@ -288,7 +288,7 @@ impl Writer {
     /// Has the keeper prepare what will be needed soon.
     fn look_ahead(&mut self, lane: Lane) {
         let Some(active) = self.lanes[lane as usize].active.as_mut() else { return };
-        if !self.shared.options.threaded {
+        if !matches!(self.shared.options.writing, Writing::Threads) {
             return;
         }
         self.shared.keeper.fill(&active.segment, active.position);

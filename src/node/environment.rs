@@ -15,7 +15,7 @@ use futures::{
 use tokio::net::TcpListener;
 
 use crate::{
-    log::{Files, StdFiles},
+    log::{Files, StdFiles, Writing},
     rpc::{Connector, Io, Remote, TcpConnector},
     storage::{self, CatalogStore, Engine, Items},
 };
@@ -54,8 +54,8 @@ pub struct Environment {
     pub random: Arc<dyn Fn() -> u64 + Send + Sync>,
     /// The disk below the log and below snapshots in transit.
     pub files: Arc<dyn Files>,
-    /// Whether the log has threads of its own.
-    pub threaded: bool,
+    /// Who writes the log.
+    pub writing: Writing,
     /// The stores.
     pub stores: OpenStores,
     /// Connections to other nodes.
@@ -73,7 +73,7 @@ impl Environment {
             clock: Arc::new(unix_ms),
             random: Arc::new(random),
             files: Arc::new(StdFiles),
-            threaded: true,
+            writing: Writing::Threads,
             stores: Arc::new(move |path| {
                 let opened = storage::open(engine, &path.join("items"), cache_bytes)?;
                 let catalog = CatalogStore::open(&path.join("catalog"))?;

@@ -180,7 +180,7 @@ fn open_log(
     let options = log::Options {
         tail_bytes_max: settings.tail_bytes,
         segment_bytes: settings.segment_bytes.unwrap_or(log::Options::default().segment_bytes),
-        threaded: environment.threaded,
+        writing: environment.writing.clone(),
         observer: Some(Arc::new(move |batch| counted.log_written(batch))),
         ..log::Options::default()
     };

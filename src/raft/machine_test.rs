@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::{
-    log::{MemoryFiles, Options},
+    log::{MemoryFiles, Options, Writing},
     storage::MemoryItems,
 };
 
 const GROUP: GroupId = GroupId(7);
 
 fn open(applied: u64, items_at: Option<u64>, entries: u64) -> io::Result<()> {
-    let options = Options { segment_bytes: 1 << 20, threaded: false, ..Options::default() };
+    let options = Options { segment_bytes: 1 << 20, writing: Writing::Inline, ..Options::default() };
     let log = Log::open(Arc::new(MemoryFiles::new()), "log", options).expect("a log");
     let written: Vec<_> =
         (0..entries).map(|index| (Position::new(1, index), Bytes::from_static(&[0]))).collect();

@@ -30,6 +30,7 @@ impl Plan {
             drift_ppm: (0..nodes).map(|_| random.between(0, 28).cast_signed() - 14).collect(),
             segment_bytes: *random.pick(&[64 << 10, 256 << 10]),
             flush_ms: *random.pick(&[0, 600_000]),
+            sync_ms: 0,
             faults: faults(&mut random, nodes, faults_ms),
             tables,
             actors,
@@ -78,7 +79,7 @@ fn faults(random: &mut Random, nodes: usize, faults_ms: u64) -> Vec<Fault> {
             let minutes = *random.pick(&[1, 1, 5, 60, 360, 1_500]);
             let for_ms = random.between(1, minutes * MINUTE_MS);
             let (half_hour, hours) = (for_ms.min(HOUR_MS / 2), for_ms.min(2 * HOUR_MS));
-            let (kind, for_ms) = match random.below(if clocks { 8 } else { 7 }) {
+            let (kind, for_ms) = match random.below(if clocks { 10 } else { 9 }) {
                 0 => (FaultKind::Kill { node }, for_ms),
                 1 => (FaultKind::PowerLoss { node, seed: random.next() }, for_ms),
                 2 => (FaultKind::PowerLossOfAll { seed: random.next() }, half_hour),
@@ -90,6 +91,8 @@ fn faults(random: &mut Random, nodes: usize, faults_ms: u64) -> Vec<Fault> {
                 4 => (FaultKind::CutOff { node }, hours),
                 5 => (FaultKind::OneWay { from: node, to: other }, hours),
                 6 => (FaultKind::SyncFails { node }, for_ms),
+                7 => (FaultKind::SlowDisk { node, sync_ms: *random.pick(&[1_000, 30_000]) }, hours),
+                8 => (FaultKind::Misreads { node, seed: random.next() }, for_ms),
                 _ => {
                     let most = *random.pick(&[400, 3_000, 60_000]);
                     let by_ms = random.between(0, 2 * most).cast_signed() - most.cast_signed();
