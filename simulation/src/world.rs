@@ -191,11 +191,15 @@ impl World {
         self.up_at[number].is_none()
     }
 
-    /// Whether all machines are up and nothing has been wrong with the network for so long that no connection can be
-    /// broken any more without those at its ends knowing.
+    /// Whether all machines are up, no disk is slow, and nothing has been wrong with the network for so long that no
+    /// connection can be broken any more without those at its ends knowing.
     pub fn is_calm(&self) -> bool {
         let whole = self.cut_until.is_none_or(|until| until + BROKEN <= self.sim.elapsed());
-        self.cuts == 0 && whole && (0..self.machines.len()).all(|number| self.is_up(number))
+        let quick = |machine: &Arc<Machine>| machine.sync_ms.load(Ordering::Relaxed) == self.sync_ms;
+        self.cuts == 0
+            && whole
+            && self.machines.iter().all(quick)
+            && (0..self.machines.len()).all(|number| self.is_up(number))
     }
 
     /// Begins a fault.
