@@ -47,13 +47,15 @@ impl Sight<'_> {
 
     /// Entries of a node's log, from one index to another, both with: none where it is cut.
     fn entries(&self, node: usize, group: GroupId, from: u64, last: u64) -> Vec<(u64, Hashed)> {
-        let Some(running) = self.world.machines[node].node() else { return Vec::new() };
+        let machine = &self.world.machines[node];
+        let Some(running) = machine.node() else { return Vec::new() };
         let floor = self.look[&node].get(&group).and_then(|member| member.floor);
         let from = from.max(floor.map_or(0, |floor| floor.index + 1));
         if from > last {
             return Vec::new();
         }
-        let entries = running.logged(group, from, last + 1).unwrap_or_default();
+        let entries =
+            machine.files.reading_well(|| running.logged(group, from, last + 1)).unwrap_or_default();
         entries.into_iter().map(|(at, bytes)| (at.index, (at.term, xxh3_64(&bytes)))).collect()
     }
 }

@@ -18,6 +18,8 @@ pub struct Inspected {
     pub status: Status,
     /// Whether it answers writes and consistent reads.
     pub serves: bool,
+    /// Whether it answers eventually consistent reads, and readers of its stream.
+    pub shows: bool,
     /// The last position cut from its log.
     pub floor: Option<Position>,
     /// The last position in its log.
@@ -29,12 +31,13 @@ pub struct Inspected {
 impl Node {
     /// All groups with a member on this node, the catalog's first.
     pub fn inspect(&self) -> Vec<Inspected> {
-        let one = |group: &Group, serves, published| {
+        let one = |group: &Group, (serves, shows), published| {
             let state = self.shared.log.state(group.id());
             Inspected {
                 group: group.id(),
                 status: group.status(),
                 serves,
+                shows,
                 floor: state.as_ref().and_then(|state| state.floor),
                 last: state.and_then(|state| state.last),
                 published,
@@ -43,9 +46,10 @@ impl Node {
         let replicas = self.replicas();
         let partitions = replicas.iter().map(|replica| {
             let published = replica.published.borrow().clone();
-            one(&replica.group, replica.serves(), Some(published))
+            let serves = replica.serves();
+            one(&replica.group, (serves, serves || replica.is_level()), Some(published))
         });
-        std::iter::once(one(&self.shared.catalog_group, false, None)).chain(partitions).collect()
+        std::iter::once(one(&self.shared.catalog_group, (false, false), None)).chain(partitions).collect()
     }
 
     /// Entries of a group's log here, from `from` on and below `end`.

@@ -2,7 +2,8 @@
 //! neither does what it has applied, cut, or trimmed (DESIGN: the horizon is replicated and only moves forward).
 //!
 //! Over a crash all of them may go back a little: a term that was not saved yet, items that were not flushed. That a
-//! vote which was answered is not forgotten shows in election safety.
+//! vote which was answered is not forgotten shows in election safety. But a replica that has gone back shows nothing
+//! until it is where it was (`Replica::is_level`): who asks one node sees no item grow older.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,8 @@ struct Seen {
     applied: u64,
     floor: u64,
     trimmed: u64,
+    /// The newest state that the node may have shown, in any life.
+    shown: u64,
 }
 
 /// The newest that was seen of each.
@@ -28,14 +31,17 @@ impl Newest {
     /// Judges a look.
     pub fn look(&mut self, sight: &Sight<'_>, marks: &mut Marks) -> Result<(), Violation> {
         for (node, member) in sight.members() {
+            let applied = member.published.as_ref().map_or(0, |published| index(published.applied));
+            let before = self.0.get(&(node, member.group)).copied().unwrap_or_default();
             let now = Seen {
                 life: sight.world.machines[node].life(),
                 term: member.status.term,
                 applied: index(member.status.applied),
                 floor: index(member.floor),
                 trimmed: member.published.as_ref().and_then(|published| published.trimmed).unwrap_or(0),
+                shown: if member.shows { applied } else { before.shown },
             };
-            let before = self.0.insert((node, member.group), now).unwrap_or_default();
+            self.0.insert((node, member.group), now);
             marks.hit("invariant: monotonic");
             let same_life = before.life == now.life;
             let went_back = [
@@ -43,6 +49,7 @@ impl Newest {
                 ("applied index", before.applied, now.applied, same_life),
                 ("floor", before.floor, now.floor, same_life),
                 ("trim horizon", before.trimmed, now.trimmed, same_life),
+                ("shown state", before.shown, now.shown, true),
             ];
             for (what, was, is, judged) in went_back {
                 if judged && is < was {
