@@ -151,10 +151,12 @@ impl Machine {
         let sync_ms = self.sync_ms.clone();
         let writing = Writing::Later(Arc::new(move |write| {
             let takes = Duration::from_millis(sync_ms.load(Ordering::Relaxed));
-            tokio::spawn(async move {
+            let writing = async move {
                 tokio::time::sleep(takes).await;
                 write();
-            });
+            };
+            #[expect(clippy::disallowed_methods, reason = "the disk has no owner here")]
+            tokio::spawn(writing);
         }));
         Environment {
             clock: Arc::new(move || clock.now_ms()),

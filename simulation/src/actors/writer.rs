@@ -28,12 +28,15 @@ pub async fn write(cast: Cast, pace_ms: u64, operations: u64, pad_bytes: u64, lo
     let client = cast.shared.client(cast.seed);
     let table = table_name(cast.table);
     let mut writer = Writer { cast, client, table, pad_bytes, seen: None, own: Vec::new() };
+    // Some look by writes that change nothing: they are as good as consistent reads.
+    let touches = looks && writer.cast.random.percent(40);
     for _ in 0..operations {
         if !writer.cast.goes_on() {
             return;
         }
         let key = writer.key();
         let draw = match looks && writer.cast.random.percent(80) {
+            true if touches => 100,
             true => writer.cast.random.between(70, 99),
             false => writer.cast.random.below(100),
         };
@@ -44,7 +47,8 @@ pub async fn write(cast: Cast, pace_ms: u64, operations: u64, pad_bytes: u64, lo
             70..85 => writer.read(key, true).await,
             85..88 => writer.query(key, true).await,
             88..91 => writer.query(key, false).await,
-            _ => writer.read(key, false).await,
+            91..100 => writer.read(key, false).await,
+            _ => writer.touch(key).await,
         }
         writer.cast.pause(pace_ms).await;
     }
@@ -114,6 +118,23 @@ impl Writer {
             (true, true) if self.cast.random.percent(50) => ReturnValues::AllNew,
             (true, _) => ReturnValues::AllOld,
         };
+        self.act(operation, key, change, (condition, return_values, shows)).await;
+    }
+
+    /// Writes nothing to an item, and is shown it: one that is not there is made.
+    async fn touch(&mut self, key: Key) {
+        let operation = self.cast.shared.number();
+        let condition = self.cast.random.percent(50).then_some(Condition::Exists);
+        self.act(operation, key, Change::Touch, (condition, ReturnValues::AllNew, true)).await;
+    }
+
+    async fn act(
+        &self,
+        operation: u64,
+        key: Key,
+        change: Change,
+        (condition, return_values, shows): (Option<Condition>, ReturnValues, bool),
+    ) {
         let options = WriteOptions {
             condition: condition.map(expression_of),
             return_values,
@@ -121,7 +142,7 @@ impl Writer {
             ..WriteOptions::default()
         };
         let begun = now();
-        let answer = self.send(operation, &key_item, &change, options).await;
+        let answer = self.send(operation, &key.item(self.sorted()), &change, options).await;
         let outcome = outcome_of(answer, return_values, shows);
         let call = Call::Write { change, condition, outcome };
         self.cast.shared.note(operation, self.cast.number, key, begun, call);

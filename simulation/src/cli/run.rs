@@ -61,7 +61,7 @@ pub struct Run {
 /// One run of many.
 enum Job {
     /// This line of the corpus.
-    Known(usize, Plan),
+    Known(usize, Box<Plan>),
     /// This seed.
     Seed(u64),
 }
@@ -71,7 +71,7 @@ impl Run {
         let known = if self.corpus { corpus::entries()? } else { Vec::new() };
         let count = self.seeds.as_ref().map_or(0, Seeds::count) + known.len() as u64;
         anyhow::ensure!(count > 0, "there is nothing to run: the corpus is empty");
-        let known = known.into_iter().enumerate().map(|(at, entry)| Job::Known(at + 1, entry.plan));
+        let known = known.into_iter().enumerate().map(|(at, entry)| Job::Known(at + 1, entry.plan.into()));
         let wanted = self.seeds.iter().flat_map(Seeds::iter).map(Job::Seed);
 
         let mut report = self.run_all(known.chain(wanted), count)?;
@@ -133,7 +133,7 @@ impl Run {
         };
         report.failed += 1;
         let (plan, replay) = match job {
-            Job::Known(line, plan) => (plan, replay_corpus(line)),
+            Job::Known(line, plan) => (*plan, replay_corpus(line)),
             Job::Seed(seed) => (Plan::from_seed(seed, self.scenario), replay_seed(seed, self.scenario)),
         };
         let failed = Failed::new(plan, failure, replay);
