@@ -132,6 +132,8 @@ pub enum FaultKind {
     IsolateLeader { group: u64 },
     /// While it lasts, machines that have just voted, or have just heard of a new term, lose power for a few milliseconds.
     ElectionStorm { seed: u64 },
+    /// While it lasts, leaders that have just logged something reach no other node for a moment.
+    Squall { seed: u64 },
     /// All machines lose power at once.
     PowerLossOfAll { seed: u64 },
     /// Nothing gets from these to the others, nor back.
@@ -167,6 +169,7 @@ impl FaultKind {
                 | Self::CutOff { .. }
                 | Self::Latency { .. }
                 | Self::IsolateLeader { .. }
+                | Self::Squall { .. }
         )
     }
 
@@ -179,6 +182,7 @@ impl FaultKind {
             Self::KillLeader { .. } => "kill_leader",
             Self::IsolateLeader { .. } => "isolate_leader",
             Self::ElectionStorm { .. } => "election_storm",
+            Self::Squall { .. } => "squall",
             Self::PowerLossOfAll { .. } => "power_loss_of_all",
             Self::Partition { .. } => "partition",
             Self::OneWay { .. } => "one_way",
@@ -266,7 +270,7 @@ impl Plan {
             heartbeat_ms: HEARTBEAT_MS,
             tick_ms: random.between(1, 3),
             latency_ms: random.between(4, 30),
-            ahead_ms: vec![0; nodes],
+            ahead_ms: ahead_ms(&mut random, nodes),
             drift_ppm: (0..nodes).map(|_| random.between(0, 200).cast_signed() - 100).collect(),
             segment_bytes: *random.pick(&[64 << 10, 256 << 10, 1 << 20, 64 << 20]),
             flush_ms: *random.pick(&[0, 20, 200, 2_000]),
@@ -352,7 +356,9 @@ const LARGE_BYTES: u64 = 300_000;
 fn actors_of(random: &mut Random, table: usize, plan: &TablePlan) -> Vec<Actor> {
     let mut actors = Vec::new();
     let pads = [0, 0, 20, 300, 5_000, 60_000];
-    for _ in 0..random.between(1, 4) {
+    // Whoever talks to a leader that is no more finds out by changing something.
+    let others_look = random.percent(25);
+    for number in 0..random.between(1, 4) {
         let (pace_ms, pad_bytes) = (*random.pick(&[2, 20, 60, 300]), *random.pick(&pads));
         let operations = random.between(20, 400);
         // Some items are so large that a partition is sent in several chunks.
@@ -364,7 +370,10 @@ fn actors_of(random: &mut Random, table: usize, plan: &TablePlan) -> Vec<Actor> 
                 pad_bytes: LARGE_BYTES,
                 looks: false,
             },
-            false => Role::Writer { pace_ms, operations, pad_bytes, looks: random.percent(25) },
+            false => {
+                let looks = random.percent(25) || (others_look && number > 0);
+                Role::Writer { pace_ms, operations, pad_bytes, looks }
+            }
         };
         actors.push(Actor { seed: random.next(), table, role });
     }
@@ -390,7 +399,7 @@ fn actors_of(random: &mut Random, table: usize, plan: &TablePlan) -> Vec<Actor> 
 /// Faults of a random subset of all kinds ("swarm testing", Groce and others 2012): what is left out lets the rest get
 /// further.
 fn faults(random: &mut Random, nodes: usize, faults_ms: u64) -> Vec<Fault> {
-    const KINDS: u64 = 17;
+    const KINDS: u64 = 18;
     let enabled: Vec<u64> = (0..KINDS).filter(|_| random.percent(40)).collect();
     let count = if enabled.is_empty() { 0 } else { random.between(0, 14) };
     let mut faults: Vec<Fault> = (0..count)
@@ -417,14 +426,15 @@ fn faults(random: &mut Random, nodes: usize, faults_ms: u64) -> Vec<Fault> {
                 13 => FaultKind::ElectionStorm { seed: random.next() },
                 14 => FaultKind::IsolateLeader { group: random.next() },
                 15 => FaultKind::SlowDisk { node, sync_ms: *random.pick(&[30, 150, 700, 3_000]) },
-                _ => FaultKind::Misreads { node, seed: random.next() },
+                16 => FaultKind::Misreads { node, seed: random.next() },
+                _ => FaultKind::Squall { seed: random.next() },
             };
             let for_ms = *random.pick(&[100, 500, 1_500, 4_000, 8_000]);
             let for_ms = match kind {
                 // Long enough for elections.
                 FaultKind::ElectionStorm { .. } => random.between(1_500, 4_000),
                 // Long enough that some clients give up waiting for it and find its successor, and others do not.
-                FaultKind::IsolateLeader { .. } => random.between(1_500, 12_000),
+                FaultKind::IsolateLeader { .. } | FaultKind::Squall { .. } => random.between(1_500, 12_000),
                 _ => random.between(1, for_ms),
             };
             Fault { at_ms: random.below(faults_ms), for_ms, kind }
@@ -432,6 +442,12 @@ fn faults(random: &mut Random, nodes: usize, faults_ms: u64) -> Vec<Fault> {
         .collect();
     faults.sort_by_key(|fault| fault.at_ms);
     faults
+}
+
+/// How far clocks are ahead from the beginning: in most runs they are not.
+fn ahead_ms(random: &mut Random, nodes: usize) -> Vec<i64> {
+    let most = *random.pick(&[0, 0, 20, 400, 2_000]);
+    (0..nodes).map(|_| random.between(0, 2 * most).cast_signed() - most.cast_signed()).collect()
 }
 
 /// Mostly small, sometimes beyond what the trimmer puts up with.

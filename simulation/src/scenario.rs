@@ -36,6 +36,7 @@ pub fn marks_required(scenario: Scenario) -> &'static [&'static str] {
             "fault: kill_leader",
             "fault: isolate_leader",
             "fault: election_storm",
+            "fault: squall",
             "fault: power_loss_of_all",
             "fault: partition",
             "fault: one_way",
@@ -73,6 +74,7 @@ pub fn marks_required(scenario: Scenario) -> &'static [&'static str] {
             "path: flush by itself",
             "path: power lost at a sync",
             "path: power lost behind a vote",
+            "path: cut off behind a proposal",
         ],
         Scenario::Retention => &[
             "fault: kill",

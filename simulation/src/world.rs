@@ -13,7 +13,7 @@ use crate::{
     entropy::Random,
     machine::{self, Machine},
     plan::{FaultKind, Plan},
-    storm::Storm,
+    storm::{Gust, Squall, Storm},
     verdict::Marks,
 };
 
@@ -35,6 +35,7 @@ pub struct World {
     /// What becomes of those that lose power at a sync to come: the seed of what is left, and how long they stay down.
     dying: Vec<Option<(u64, Duration)>>,
     storms: Vec<Storm>,
+    squalls: Vec<Squall>,
     /// Who was isolated as the leader of which group.
     isolated: Vec<(u64, usize)>,
     /// How many faults of the network last, and when the last one ended.
@@ -82,6 +83,7 @@ impl World {
             up_at: vec![None; machines.len()],
             dying: vec![None; machines.len()],
             storms: Vec::new(),
+            squalls: Vec::new(),
             isolated: Vec::new(),
             cuts: 0,
             cut_until: None,
@@ -148,6 +150,21 @@ impl World {
             }
         }
         self.storms = storms;
+        let mut squalls = std::mem::take(&mut self.squalls);
+        for squall in &mut squalls {
+            match squall.blow(&self.machines, self.sim.elapsed()) {
+                Some(Gust::CutOff(number)) => {
+                    marks.hit("path: cut off behind a proposal");
+                    tracing::info!(node = machine::name(number), "cut off behind a proposal");
+                    self.between(&BTreeSet::from([number]), |sim, one, other| sim.partition(one, other));
+                }
+                Some(Gust::Reconnect(number)) => {
+                    self.between(&BTreeSet::from([number]), |sim, one, other| sim.repair(one, other));
+                }
+                None => {}
+            }
+        }
+        self.squalls = squalls;
     }
 
     /// The machine that leads one of the groups that are led, by number.
@@ -233,6 +250,7 @@ impl World {
                 }
                 self.storms.push(Storm::new(*seed));
             }
+            FaultKind::Squall { seed } => self.squalls.push(Squall::new(*seed)),
             FaultKind::PowerLossOfAll { seed } => {
                 all.for_each(|node| self.crash(node, Crash::Torn(seed.wrapping_add(node as u64)), until));
             }
@@ -291,6 +309,13 @@ impl World {
             }
             FaultKind::Misreads { node, .. } => self.machines[*node].misread(None),
             FaultKind::ElectionStorm { seed } => self.storms.retain(|storm| !storm.is_of(*seed)),
+            FaultKind::Squall { seed } => {
+                for squall in self.squalls.extract_if(.., |squall| squall.is_of(*seed)).collect::<Vec<_>>() {
+                    if let Some((node, _)) = squall.cut_off {
+                        self.between(&BTreeSet::from([node]), |sim, one, other| sim.repair(one, other));
+                    }
+                }
+            }
             FaultKind::Kill { .. }
             | FaultKind::PowerLoss { .. }
             | FaultKind::PowerLossAtSync { .. }

@@ -29,7 +29,7 @@ pub async fn write(cast: Cast, pace_ms: u64, operations: u64, pad_bytes: u64, lo
     let table = table_name(cast.table);
     let mut writer = Writer { cast, client, table, pad_bytes, seen: None, own: Vec::new() };
     // Some look by writes that change nothing: they are as good as consistent reads.
-    let touches = looks && writer.cast.random.percent(40);
+    let touches = looks && writer.cast.random.percent(50);
     for _ in 0..operations {
         if !writer.cast.goes_on() {
             return;
