@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::entropy::Random;
+use crate::{entropy::Random, world::CLIENT_HOSTS};
 
 /// Which kind of run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -128,8 +128,12 @@ pub enum FaultKind {
     PowerLossAtSync { node: usize, nth: u64, seed: u64 },
     /// Whoever leads some group is killed, or loses power: which group is counted from 0, and begins anew behind the last.
     KillLeader { group: u64, power: Option<u64> },
-    /// Whoever leads some group reaches no other node, nor they it; clients reach it as before.
-    IsolateLeader { group: u64 },
+    /// Whoever leads some group reaches no other node, nor they it. Clients reach it as before, but those of one host.
+    IsolateLeader {
+        group: u64,
+        #[serde(default)]
+        host: Option<usize>,
+    },
     /// While it lasts, machines that have just voted, or have just heard of a new term, lose power for a few milliseconds.
     ElectionStorm { seed: u64 },
     /// While it lasts, leaders that have just logged something reach no other node for a moment.
@@ -357,7 +361,7 @@ fn actors_of(random: &mut Random, table: usize, plan: &TablePlan) -> Vec<Actor> 
     let mut actors = Vec::new();
     let pads = [0, 0, 20, 300, 5_000, 60_000];
     // Whoever talks to a leader that is no more finds out by changing something.
-    let others_look = random.percent(25);
+    let others_look = random.percent(40);
     for number in 0..random.between(1, 4) {
         let (pace_ms, pad_bytes) = (*random.pick(&[2, 20, 60, 300]), *random.pick(&pads));
         let operations = random.between(20, 400);
@@ -399,7 +403,7 @@ fn actors_of(random: &mut Random, table: usize, plan: &TablePlan) -> Vec<Actor> 
 /// Faults of a random subset of all kinds ("swarm testing", Groce and others 2012): what is left out lets the rest get
 /// further.
 fn faults(random: &mut Random, nodes: usize, faults_ms: u64) -> Vec<Fault> {
-    const KINDS: u64 = 18;
+    const KINDS: u64 = 19;
     let enabled: Vec<u64> = (0..KINDS).filter(|_| random.percent(40)).collect();
     let count = if enabled.is_empty() { 0 } else { random.between(0, 14) };
     let mut faults: Vec<Fault> = (0..count)
@@ -424,10 +428,14 @@ fn faults(random: &mut Random, nodes: usize, faults_ms: u64) -> Vec<Fault> {
                     FaultKind::KillLeader { group, power: Some(power).filter(|_| power % 2 == 0) }
                 }
                 13 => FaultKind::ElectionStorm { seed: random.next() },
-                14 => FaultKind::IsolateLeader { group: random.next() },
+                14 => FaultKind::IsolateLeader { group: random.next(), host: None },
                 15 => FaultKind::SlowDisk { node, sync_ms: *random.pick(&[30, 150, 700, 3_000]) },
                 16 => FaultKind::Misreads { node, seed: random.next() },
-                _ => FaultKind::Squall { seed: random.next() },
+                17 => FaultKind::Squall { seed: random.next() },
+                _ => {
+                    let host = Some(random.below(CLIENT_HOSTS as u64) as usize);
+                    FaultKind::IsolateLeader { group: random.next(), host }
+                }
             };
             let for_ms = *random.pick(&[100, 500, 1_500, 4_000, 8_000]);
             let for_ms = match kind {

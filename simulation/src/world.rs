@@ -36,8 +36,8 @@ pub struct World {
     dying: Vec<Option<(u64, Duration)>>,
     storms: Vec<Storm>,
     squalls: Vec<Squall>,
-    /// Who was isolated as the leader of which group.
-    isolated: Vec<(u64, usize)>,
+    /// Who was isolated as the leader of which group, from which host of clients, too.
+    isolated: Vec<(u64, usize, Option<usize>)>,
     /// How many faults of the network last, and when the last one ended.
     cuts: usize,
     cut_until: Option<Duration>,
@@ -237,10 +237,13 @@ impl World {
                     self.crash(node, power.map_or(Crash::Everything, Crash::Torn), until);
                 }
             }
-            FaultKind::IsolateLeader { group } => {
+            FaultKind::IsolateLeader { group, host } => {
                 if let Some(node) = self.leader(*group) {
-                    self.isolated.push((*group, node));
+                    self.isolated.push((*group, node, *host));
                     self.between(&BTreeSet::from([node]), |sim, one, other| sim.partition(one, other));
+                    if let Some(host) = host {
+                        self.sim.partition(machine::name(node), client_host(*host));
+                    }
                 }
             }
             FaultKind::ElectionStorm { seed } => {
@@ -299,9 +302,13 @@ impl World {
             FaultKind::Latency { .. } => self.sim.set_max_message_latency(self.latency),
             FaultKind::Clock { node, by_ms } => self.machines[*node].clock.step(-by_ms),
             FaultKind::DiskFull { node } => self.machines[*node].files.set_capacity(None),
-            FaultKind::IsolateLeader { group } => {
-                for (_, node) in self.isolated.extract_if(.., |(of, _)| of == group).collect::<Vec<_>>() {
+            FaultKind::IsolateLeader { group, .. } => {
+                let over: Vec<_> = self.isolated.extract_if(.., |(of, ..)| of == group).collect();
+                for (_, node, host) in over {
                     self.between(&BTreeSet::from([node]), |sim, one, other| sim.repair(one, other));
+                    if let Some(host) = host {
+                        self.sim.repair(machine::name(node), client_host(host));
+                    }
                 }
             }
             FaultKind::SlowDisk { node, .. } => {
