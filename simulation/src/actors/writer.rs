@@ -28,7 +28,8 @@ pub async fn write(cast: Cast, pace_ms: u64, operations: u64, pad_bytes: u64, lo
     let client = cast.shared.client(cast.seed);
     let table = table_name(cast.table);
     let mut writer = Writer { cast, client, table, pad_bytes, seen: None, own: Vec::new() };
-    // Some look by writes that change nothing: they are as good as consistent reads.
+    // Some look by writes that change nothing, which are as good as consistent reads; and do nothing else, for a leader
+    // that is no more lets a change wait, and whoever waits for it.
     let touches = looks && writer.cast.random.percent(50);
     for _ in 0..operations {
         if !writer.cast.goes_on() {
@@ -36,7 +37,7 @@ pub async fn write(cast: Cast, pace_ms: u64, operations: u64, pad_bytes: u64, lo
         }
         let key = writer.key();
         let draw = match looks && writer.cast.random.percent(80) {
-            true if touches => 100,
+            _ if touches => 100,
             true => writer.cast.random.between(70, 99),
             false => writer.cast.random.below(100),
         };
