@@ -61,8 +61,8 @@ pub async fn play(shared: Shared, number: usize, actor: Actor) {
         seed: actor.seed,
     };
     match actor.role {
-        Role::Writer { pace_ms, operations, pad_bytes, looks } => {
-            writer::write(cast, pace_ms, operations, pad_bytes, looks).await;
+        Role::Writer { pace_ms, operations, pad_bytes, habit } => {
+            writer::write(cast, pace_ms, operations, pad_bytes, habit).await;
         }
         Role::Reader { pace_ms } => reader::read(cast, pace_ms).await,
         Role::Subscriber { pace_ms } => subscriber::follow(cast, pace_ms).await,

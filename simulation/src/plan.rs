@@ -50,6 +50,20 @@ pub struct TablePlan {
     pub retention_ms: u64,
 }
 
+/// What a writer mostly does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Habit {
+    /// It writes.
+    #[default]
+    Changes,
+    /// It reads.
+    Reads,
+    /// It writes nothing and is shown the item, which is as good as a consistent read; and does nothing else, for a leader
+    /// that is no more lets a change wait, and whoever waits behind it.
+    Touches,
+}
+
 /// What somebody does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -62,9 +76,9 @@ pub enum Role {
         operations: u64,
         /// The longest `pad`, bytes.
         pad_bytes: u64,
-        /// Whether it mostly reads.
+        /// What it mostly does.
         #[serde(default)]
-        looks: bool,
+        habit: Habit,
     },
     /// Reads streams by iterators.
     Reader {
@@ -360,9 +374,10 @@ const LARGE_BYTES: u64 = 300_000;
 fn actors_of(random: &mut Random, table: usize, plan: &TablePlan) -> Vec<Actor> {
     let mut actors = Vec::new();
     let pads = [0, 0, 20, 300, 5_000, 60_000];
-    // Whoever talks to a leader that is no more finds out by changing something.
-    let others_look = random.percent(40);
-    for number in 0..random.between(1, 4) {
+    // In some tables one changes things, and the others look.
+    let others =
+        *random.pick(&[None, None, None, Some(Habit::Reads), Some(Habit::Touches), Some(Habit::Touches)]);
+    for number in 0..random.between(if others.is_some() { 2 } else { 1 }, 4) {
         let (pace_ms, pad_bytes) = (*random.pick(&[2, 20, 60, 300]), *random.pick(&pads));
         let operations = random.between(20, 400);
         // Some items are so large that a partition is sent in several chunks.
@@ -372,11 +387,12 @@ fn actors_of(random: &mut Random, table: usize, plan: &TablePlan) -> Vec<Actor> 
                 pace_ms: 300,
                 operations: operations / 4,
                 pad_bytes: LARGE_BYTES,
-                looks: false,
+                habit: Habit::Changes,
             },
             false => {
-                let looks = random.percent(25) || (others_look && number > 0);
-                Role::Writer { pace_ms, operations, pad_bytes, looks }
+                let habit = if random.percent(20) { Habit::Reads } else { Habit::Changes };
+                let habit = others.filter(|_| number > 0).unwrap_or(habit);
+                Role::Writer { pace_ms, operations, pad_bytes, habit }
             }
         };
         actors.push(Actor { seed: random.next(), table, role });

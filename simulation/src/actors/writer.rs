@@ -8,6 +8,7 @@ use watertable::{
 use super::Cast;
 use crate::{
     history::{Call, Change, Condition, Key, WriteOutcome, name, written_by},
+    plan::Habit,
     stage::{Asked, now, table_name},
 };
 
@@ -24,22 +25,19 @@ pub(super) struct Writer {
 }
 
 /// Writes and reads at random.
-pub async fn write(cast: Cast, pace_ms: u64, operations: u64, pad_bytes: u64, looks: bool) {
+pub async fn write(cast: Cast, pace_ms: u64, operations: u64, pad_bytes: u64, habit: Habit) {
     let client = cast.shared.client(cast.seed);
     let table = table_name(cast.table);
     let mut writer = Writer { cast, client, table, pad_bytes, seen: None, own: Vec::new() };
-    // Some look by writes that change nothing, which are as good as consistent reads; and do nothing else, for a leader
-    // that is no more lets a change wait, and whoever waits for it.
-    let touches = looks && writer.cast.random.percent(50);
     for _ in 0..operations {
         if !writer.cast.goes_on() {
             return;
         }
         let key = writer.key();
-        let draw = match looks && writer.cast.random.percent(80) {
-            _ if touches => 100,
-            true => writer.cast.random.between(70, 99),
-            false => writer.cast.random.below(100),
+        let draw = match habit {
+            Habit::Touches => 100,
+            Habit::Reads if writer.cast.random.percent(80) => writer.cast.random.between(70, 99),
+            Habit::Reads | Habit::Changes => writer.cast.random.below(100),
         };
         match draw {
             0..63 => writer.change(key).await,

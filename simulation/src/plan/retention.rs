@@ -3,7 +3,7 @@
 //! Everything is slow: heartbeats and with them elections, the network, and those who use the cluster. So there is little
 //! to simulate in most of the time.
 
-use super::{Actor, Fault, FaultKind, Plan, Role, Scenario, TablePlan, View};
+use super::{Actor, Fault, FaultKind, Habit, Plan, Role, Scenario, TablePlan, View};
 use crate::entropy::Random;
 
 const MINUTE_MS: u64 = 60_000;
@@ -54,7 +54,7 @@ fn actors(random: &mut Random, table: usize) -> Vec<Actor> {
     let mut roles = Vec::new();
     for _ in 0..random.between(1, 2) {
         let (pace_ms, pad_bytes) = (random.between(1, 4) * MINUTE_MS, *random.pick(&[0, 300, 5_000]));
-        roles.push(Role::Writer { pace_ms, operations: 10_000, pad_bytes, looks: false });
+        roles.push(Role::Writer { pace_ms, operations: 10_000, pad_bytes, habit: Habit::Changes });
     }
     for _ in 0..random.between(1, 2) {
         roles.push(Role::Reader { pace_ms: random.between(1, 12) * MINUTE_MS });
