@@ -1,5 +1,7 @@
 //! Looks into the nodes while they run, and tells the invariants of Raft what it sees.
 
+use std::time::Duration;
+
 use watertable::{model::id::GroupId, node::Inspected};
 
 use crate::{
@@ -9,7 +11,6 @@ use crate::{
 };
 
 /// Looks.
-#[derive(Default)]
 pub struct Observer {
     raft: raft::Invariants,
     /// Whether every partition was led at the last look.
@@ -17,6 +18,11 @@ pub struct Observer {
 }
 
 impl Observer {
+    /// For a run in which clocks are set by so much, all together.
+    pub fn new(clocks_set: Duration) -> Self {
+        Self { raft: raft::Invariants::new(clocks_set), is_led: false }
+    }
+
     fn look(world: &World) -> Look {
         let nodes = world.machines.iter().enumerate();
         let up = nodes.filter_map(|(number, machine)| Some((number, machine.node()?)));

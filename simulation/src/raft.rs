@@ -3,6 +3,7 @@
 
 mod catalogs_equal;
 mod election_safety;
+mod horizon;
 mod item_counts;
 mod leader_completeness;
 mod log_matching;
@@ -11,11 +12,13 @@ mod quorum;
 mod replicas_equal;
 mod state_machine_safety;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
+use bytes::Bytes;
 use watertable::{
     model::id::{GroupId, Position},
     node::Inspected,
+    partition::{Entry, entry::Body},
 };
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -47,6 +50,11 @@ impl Sight<'_> {
 
     /// Entries of a node's log, from one index to another, both with: none where it is cut.
     fn entries(&self, node: usize, group: GroupId, from: u64, last: u64) -> Vec<(u64, Hashed)> {
+        let entries = self.logged(node, group, from, last).into_iter();
+        entries.map(|(at, bytes)| (at.index, (at.term, xxh3_64(&bytes)))).collect()
+    }
+
+    fn logged(&self, node: usize, group: GroupId, from: u64, last: u64) -> Vec<(Position, Bytes)> {
         let machine = &self.world.machines[node];
         let Some(running) = machine.node() else { return Vec::new() };
         let floor = self.look[&node].get(&group).and_then(|member| member.floor);
@@ -54,9 +62,15 @@ impl Sight<'_> {
         if from > last {
             return Vec::new();
         }
-        let entries =
-            machine.files.reading_well(|| running.logged(group, from, last + 1)).unwrap_or_default();
-        entries.into_iter().map(|(at, bytes)| (at.index, (at.term, xxh3_64(&bytes)))).collect()
+        machine.files.reading_well(|| running.logged(group, from, last + 1)).unwrap_or_default()
+    }
+
+    /// The newest entry with changes among those of a node's log from one index to another, both with.
+    fn newest_change(&self, node: usize, group: GroupId, (from, last): (u64, u64)) -> Option<u64> {
+        let is_change =
+            |payload: Bytes| Entry::decode(payload).is_ok_and(|entry| matches!(entry.body, Body::Changes(_)));
+        let mut entries = self.logged(node, group, from, last).into_iter().rev();
+        entries.find_map(|(at, payload)| is_change(payload).then_some(at.index))
     }
 }
 
@@ -64,6 +78,7 @@ impl Sight<'_> {
 #[derive(Default)]
 pub struct Invariants {
     election_safety: election_safety::Leaders,
+    horizon: horizon::Horizons,
     leader_completeness: leader_completeness::Elected,
     log_matching: log_matching::Entries,
     monotonic: monotonic::Newest,
@@ -75,11 +90,17 @@ pub struct Invariants {
 pub type Committed = BTreeMap<GroupId, BTreeMap<u64, Hashed>>;
 
 impl Invariants {
+    /// For a run in which clocks are set by so much, all together.
+    pub fn new(clocks_set: Duration) -> Self {
+        Self { horizon: horizon::Horizons::new(clocks_set), ..Self::default() }
+    }
+
     /// Judges a look.
     pub fn look(&mut self, world: &World, look: &Look, marks: &mut Marks) -> Result<(), Violation> {
         let sight = Sight { world, look };
         self.election_safety.look(&sight, marks)?;
         self.monotonic.look(&sight, marks)?;
+        self.horizon.look(&sight, marks)?;
         self.log_matching.look(&sight, marks)?;
         self.state_machine_safety.look(&sight, marks)?;
         let committed = &self.state_machine_safety.committed;

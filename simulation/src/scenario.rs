@@ -90,6 +90,7 @@ pub fn marks_required(scenario: Scenario) -> &'static [&'static str] {
             "invariant: exactly_one",
             "invariant: expiry",
             "invariant: gapless",
+            "invariant: horizon",
             "invariant: monotonic",
             "invariant: replicas_equal",
             "invariant: retention",
@@ -120,6 +121,15 @@ fn micros(time: Duration) -> Micros {
     u64::try_from(time.as_micros()).unwrap_or(Micros::MAX)
 }
 
+/// How far clocks are set, all together.
+fn clocks_set(plan: &Plan) -> Duration {
+    let set_ms = plan.faults.iter().map(|fault| match fault.kind {
+        FaultKind::Clock { by_ms, .. } => by_ms.unsigned_abs(),
+        _ => 0,
+    });
+    Duration::from_millis(set_ms.sum())
+}
+
 struct Run {
     plan: Plan,
     world: World,
@@ -148,7 +158,7 @@ impl Run {
             plan: plan.clone(),
             world,
             shared,
-            observer: Observer::default(),
+            observer: Observer::new(clocks_set(plan)),
             marks: Marks::default(),
             observed: Duration::ZERO,
             calm_since: None,
@@ -216,10 +226,6 @@ impl Run {
 
     /// How far clocks were set, and how far two of them ran apart, at most, µs.
     fn clocks(&self) -> (Micros, Micros) {
-        let set = self.plan.faults.iter().map(|fault| match fault.kind {
-            FaultKind::Clock { by_ms, .. } => by_ms.unsigned_abs() * 1_000,
-            _ => 0,
-        });
         let elapsed_ms = self.world.sim.elapsed().as_millis() as i64;
         let ahead_ms = |number: usize| {
             let Plan { ahead_ms, drift_ppm, .. } = &self.plan;
@@ -229,7 +235,7 @@ impl Run {
         let all: Vec<i64> = (0..self.plan.nodes).flat_map(ahead_ms).chain([0]).collect();
         let apart_ms =
             all.iter().max().zip(all.iter().min()).map_or(0, |(most, least)| most.abs_diff(*least));
-        (set.sum(), apart_ms * 1_000)
+        (micros(clocks_set(&self.plan)), apart_ms * 1_000)
     }
 
     /// Steps through the plan's faults.

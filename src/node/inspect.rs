@@ -24,6 +24,8 @@ pub struct Inspected {
     pub floor: Option<Position>,
     /// The last position in its log.
     pub last: Option<Position>,
+    /// How long its table keeps records, ms; 0: there is no table, as far as this node knows.
+    pub retention_ms: u64,
     /// Its state as readers see it; absent for the catalog.
     pub published: Option<Published>,
 }
@@ -31,7 +33,7 @@ pub struct Inspected {
 impl Node {
     /// All groups with a member on this node, the catalog's first.
     pub fn inspect(&self) -> Vec<Inspected> {
-        let one = |group: &Group, (serves, shows), published| {
+        let one = |group: &Group, (serves, shows), retention_ms, published| {
             let state = self.shared.log.state(group.id());
             Inspected {
                 group: group.id(),
@@ -40,16 +42,18 @@ impl Node {
                 shows,
                 floor: state.as_ref().and_then(|state| state.floor),
                 last: state.and_then(|state| state.last),
+                retention_ms,
                 published,
             }
         };
-        let replicas = self.replicas();
+        let (replicas, catalog) = (self.replicas(), self.catalog());
         let partitions = replicas.iter().map(|replica| {
             let published = replica.published.borrow().clone();
             let serves = replica.serves();
-            one(&replica.group, (serves, serves || replica.is_level()), Some(published))
+            let kept_ms = catalog.tables.get(&replica.table).map_or(0, |table| table.retention_ms);
+            one(&replica.group, (serves, serves || replica.is_level()), kept_ms, Some(published))
         });
-        std::iter::once(one(&self.shared.catalog_group, (false, false), None)).chain(partitions).collect()
+        std::iter::once(one(&self.shared.catalog_group, (false, false), 0, None)).chain(partitions).collect()
     }
 
     /// Entries of a group's log here, from `from` on and below `end`.
