@@ -4,7 +4,86 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::verdict::Marks;
+use crate::{plan::Scenario, verdict::Marks};
+
+/// Marks that must be hit over many seeds.
+pub fn marks_required(scenario: Scenario) -> &'static [&'static str] {
+    match scenario {
+        Scenario::Short | Scenario::Trimming => SHORT,
+        Scenario::Retention => RETENTION,
+    }
+}
+
+const SHORT: &[&str] = &[
+    "fault: kill",
+    "fault: power_loss",
+    "fault: power_loss_at_sync",
+    "fault: kill_leader",
+    "fault: isolate_leader",
+    "fault: election_storm",
+    "fault: squall",
+    "fault: power_loss_of_all",
+    "fault: partition",
+    "fault: one_way",
+    "fault: hold",
+    "fault: cut_off",
+    "fault: latency",
+    "fault: clock",
+    "fault: disk_full",
+    "fault: sync_fails",
+    "fault: slow_disk",
+    "fault: misreads",
+    "invariant: election_safety",
+    "invariant: catalogs_equal",
+    "invariant: empty_pages",
+    "invariant: exactly_one",
+    "invariant: gapless",
+    "invariant: given_out",
+    "invariant: image_chain",
+    "invariant: item_counts",
+    "invariant: leader_completeness",
+    "invariant: linearizable",
+    "invariant: log_matching",
+    "invariant: monotonic",
+    "invariant: never_unseen",
+    "invariant: no_invention",
+    "invariant: order_per_key",
+    "invariant: quorum",
+    "invariant: replicas_equal",
+    "invariant: sequence_rises",
+    "invariant: state_machine_safety",
+    "invariant: stream_equals_table",
+    "invariant: strong_reads",
+    "invariant: unknown_whole",
+    "path: a read was bad",
+    "path: flush by itself",
+    "path: power lost at a sync",
+    "path: power lost behind a vote",
+    "path: cut off behind a proposal",
+];
+
+const RETENTION: &[&str] = &[
+    "fault: kill",
+    "fault: power_loss",
+    "fault: power_loss_of_all",
+    "fault: partition",
+    "fault: one_way",
+    "fault: cut_off",
+    "fault: clock",
+    "fault: sync_fails",
+    "fault: slow_disk",
+    "fault: misreads",
+    "invariant: exactly_one",
+    "invariant: expiry",
+    "invariant: gapless",
+    "invariant: horizon",
+    "invariant: monotonic",
+    "invariant: replicas_equal",
+    "invariant: retention",
+    "path: a trimmed place was refused",
+    "path: an iterator had expired",
+    "path: what was still there was judged to be young enough",
+];
 
 /// How often a mark was hit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

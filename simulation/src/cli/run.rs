@@ -13,9 +13,9 @@ use super::{
 use crate::{
     child::{self, Ended, Work, now},
     corpus,
-    coverage::Coverage,
+    coverage::{self, Coverage},
     plan::{Plan, Scenario},
-    pool, scenario,
+    pool,
     seeds::Seeds,
     shrink::{Limits, shrink},
 };
@@ -88,7 +88,7 @@ impl Run {
     fn run_all(&self, mut jobs: impl Iterator<Item = Job> + Send, count: u64) -> anyhow::Result<Report> {
         let template = "{bar:30} {pos}/{len} seeds, {per_sec}, {eta} left {msg}";
         let bar = progress(self.output == Output::Table, count, template)?;
-        let required = scenario::marks_required(self.scenario);
+        let required = coverage::marks_required(self.scenario);
         let mut coverage = Coverage::new(required);
         let mut report = Report::default();
         let mut simulated_ms = 0;
