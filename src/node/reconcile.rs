@@ -155,6 +155,8 @@ async fn forget(node: &Node, catalog: &Catalog) {
         shared.replicas.write().unwrap_or_else(PoisonError::into_inner).remove(&group);
         replica.stop.send_replace(true);
         replica.group.stop().await;
+        // What it was applying when it stopped would bring back a part of what is removed now.
+        replica.ended().await;
         tracing::info!(group = group.0, "replica removed");
         let (from, to) = partition::table_range(replica.table, replica.range);
         remove_items(node, group, &from, to.as_deref());

@@ -86,6 +86,13 @@ impl Replica {
         self.published.borrow().applied.is_some_and(|applied| applied.index >= self.began_at)
     }
 
+    /// Returns once its state machine is gone, which goes on for a moment after the group has stopped: it waits for what
+    /// it was given to be durable, and applies it.
+    pub async fn ended(&self) {
+        let mut published = self.published.clone();
+        while published.changed().await.is_ok() {}
+    }
+
     /// The node that leads, as far as is known here.
     pub fn leader(&self) -> Option<NodeId> {
         self.group.leadership().leader()
