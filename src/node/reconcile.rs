@@ -4,6 +4,9 @@
 //! waits until the catalog has been up to date since the start. For the catalog a node finds on its disk may be older
 //! than what the node did: it may still want the replicas of a table that was deleted and whose logs are gone, and nodes
 //! that believed it would found the group a second time, empty, from its first term on.
+//!
+//! A group is founded by each of its founders for itself: all write the same first entry, which says who they are, before
+//! they take part. None does so by vote alone: a group whose members had voted, and had no entry, would never get one.
 
 use std::{io, sync::PoisonError, time::Duration};
 
@@ -19,8 +22,10 @@ use crate::{
     raft::{Group, LogStore, Machine, Options, PartitionMachine, Start},
 };
 
-/// How long the replicas that should not lead wait for the one that should before they found the group themselves.
-const FOUND_LATE: Duration = Duration::from_secs(3);
+/// How long the replicas of a new group that should not lead it leave it to the one that should to stand for election.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// When it is tried again to begin a replica that the disk had no room for.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// Follows the catalog.
 pub(super) async fn run(node: Node, options: Options) {
@@ -30,18 +35,20 @@ pub(super) async fn run(node: Node, options: Options) {
         let is_settled = *settled.borrow_and_update();
         let now = catalog.borrow_and_update().clone();
         connect(&node, &now);
+        let mut all_begun = true;
         for partition in now.partitions.values() {
             let here = partition.replicas.contains(&node.id());
-            let may_begin = is_settled || node.shared.log.state(partition.group).is_some();
-            if here
-                && may_begin
-                && node.replica(partition.group).is_none()
-                && let Err(error) = begin(&node, &now, partition, options).await
-            {
-                return node
-                    .shared
-                    .tasks
-                    .fail(format!("replica {} does not start: {error}", partition.group));
+            let logged = node.shared.log.state(partition.group);
+            let may_begin = is_settled || logged.is_some_and(|it| it.last.is_some() || it.floor.is_some());
+            if !here || !may_begin || node.replica(partition.group).is_some() {
+                continue;
+            }
+            match begin(&node, &now, partition, options).await {
+                Ok(begun) => all_begun &= begun,
+                Err(error) => {
+                    let reason = format!("replica {} does not start: {error}", partition.group);
+                    return node.shared.tasks.fail(reason);
+                }
             }
         }
         forget(&node, &now).await;
@@ -50,6 +57,7 @@ pub(super) async fn run(node: Node, options: Options) {
                 return;
             },
             Ok(()) = settled.changed() => {}
+            () = tokio::time::sleep(RETRY), if !all_begun => {}
         }
     }
 }
@@ -63,11 +71,20 @@ pub(super) fn connect(node: &Node, catalog: &Catalog) {
     }
 }
 
-/// Starts a replica.
-async fn begin(node: &Node, catalog: &Catalog, partition: &Partition, options: Options) -> io::Result<()> {
+/// Starts a replica. `false`: the disk has no room for it now.
+async fn begin(node: &Node, catalog: &Catalog, partition: &Partition, options: Options) -> io::Result<bool> {
     let shared = &node.shared;
     let group = partition.group;
     let (log_store, durable) = LogStore::new(shared.log.clone(), group);
+    let founders: Vec<_> = partition.replicas.iter().copied().take(partition.founders).collect();
+    if founders.contains(&node.id())
+        && log_store.is_empty()
+        && let Err(error) = log_store.found(&founders).await
+    {
+        tracing::warn!(group = group.0, %error, "a replica begins later");
+        return Ok(false);
+    }
+    let is_first = founders.first() == Some(&node.id()) && !log_store.has_voted();
     let place = (partition.table, partition.range);
     let opened = PartitionMachine::open(group, place, shared.items.clone(), shared.log.clone(), durable);
     let (mut machine, published) = opened?;
@@ -80,9 +97,13 @@ async fn begin(node: &Node, catalog: &Catalog, partition: &Partition, options: O
         log_store,
         machine: Machine::Partition(machine),
         options,
+        patience: if is_first { Duration::ZERO } else { PATIENCE },
     };
     let member = Group::start(start).await?;
-    found(node, &member, partition).await;
+    shared.tasks.spawn("admit", member.clone().admit());
+    if is_first || member.status().voters.iter().eq([&node.id()]) {
+        member.stand().await;
+    }
     let context = Context {
         node: node.id(),
         environment: shared.environment.clone(),
@@ -97,32 +118,7 @@ async fn begin(node: &Node, catalog: &Catalog, partition: &Partition, options: O
     tracing::info!(group = group.0, table = name, "replica started");
     shared.replicas.write().unwrap_or_else(PoisonError::into_inner).insert(group, replica.into());
     shared.tasks.spawn("replica", replica_loop.run());
-    Ok(())
-}
-
-/// Founds a group that is new: the replica that should lead it at once, the others if that one does not.
-async fn found(node: &Node, member: &Group, partition: &Partition) {
-    let founders: Vec<_> = partition.replicas.iter().copied().take(partition.founders).collect();
-    if !founders.contains(&node.id()) {
-        return;
-    }
-    if founders.len() == 1 && member.is_founded().await {
-        let status = member.status();
-        if status.voters.len() == 1 {
-            member.stand().await;
-        }
-        return;
-    }
-    if founders.first() == Some(&node.id()) {
-        return member.found(founders).await;
-    }
-    let member = member.clone();
-    node.shared.tasks.spawn("found", async move {
-        tokio::time::sleep(FOUND_LATE).await;
-        if !member.is_founded().await {
-            member.found(founders).await;
-        }
-    });
+    Ok(true)
 }
 
 /// Gets the items of a replica whose store was lost from another one, before it takes part again.

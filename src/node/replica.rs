@@ -86,6 +86,15 @@ impl Replica {
         self.published.borrow().applied.is_some_and(|applied| applied.index >= self.began_at)
     }
 
+    /// Returns once this replica has applied what is committed, as far as it knows now. An entry may be committed by others
+    /// and shown by them while the disk here has not taken it yet. `false`: the replica has stopped.
+    pub async fn applies_committed(&self) -> bool {
+        let committed = self.group.committed_index();
+        let mut published = self.published.clone();
+        let applied = published.wait_for(|state| state.applied.map(|at| at.index) >= committed).await;
+        applied.is_ok()
+    }
+
     /// Returns once its state machine is gone, which goes on for a moment after the group has stopped: it waits for what
     /// it was given to be durable, and applies it.
     pub async fn ended(&self) {

@@ -397,7 +397,8 @@ impl Node {
             let may = replica.serves() || replica.is_level();
             return may.then_some(()).ok_or_else(Error::no_leader);
         }
-        if replica.serves() && replica.group.read_barrier().await && replica.serves() {
+        let leads = replica.serves() && replica.group.read_barrier().await;
+        if leads && replica.applies_committed().await && replica.serves() {
             return Ok(());
         }
         Err(Error::no_leader())

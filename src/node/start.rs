@@ -137,15 +137,21 @@ pub async fn start(settings: Settings, environment: Environment) -> Result<Start
     refuse_without_log(&log, &*stores.items, &catalog.borrow())?;
     let expected = machine.expected(&log).map_err(io("the catalog's log cannot be read"))?;
     let (log_store, _) = LogStore::new(log.clone(), GroupId::CATALOG);
+    let is_founder = identity.node == NodeId(1) && catalog.borrow().cluster_id.is_empty();
+    if is_founder && log_store.is_empty() {
+        log_store.found(&[identity.node]).await.map_err(io("the cluster cannot be founded"))?;
+    }
     let catalog_group = Group::start(raft::Start {
         group: GroupId::CATALOG,
         peers: peers.clone(),
         log_store,
         machine: Machine::Catalog(machine),
         options: settings.timing,
+        patience: Duration::ZERO,
     });
     let catalog_group = catalog_group.await.map_err(io("the catalog does not start"))?;
     let tasks = Tasks::default();
+    tasks.spawn("admit", catalog_group.clone().admit());
     let (reporter, reports) = Reporter::new(tasks.clone());
     let shared = Shared {
         identity,
@@ -264,15 +270,12 @@ fn refuse_without_log(log: &Log, items: &dyn storage::Items, catalog: &Catalog) 
 async fn begin(node: &Node, settings: &Settings, reports: mpsc::Receiver<Report>) {
     let tasks = &node.shared.tasks;
     let group = &node.shared.catalog_group;
+    if group.status().voters.iter().eq([&node.id()]) {
+        group.stand().await;
+    }
     if node.catalog().cluster_id.is_empty() && node.id() == NodeId(1) {
-        if !group.is_founded().await {
-            group.found([node.id()]).await;
-        }
         tasks.spawn("found", found(node.clone(), settings.zone.clone()));
     } else {
-        if group.status().voters.iter().eq([&node.id()]) {
-            group.stand().await;
-        }
         tasks.spawn("move", announce(node.clone(), settings.zone.clone()));
     }
     tasks.spawn("settle", settle(node.clone()));

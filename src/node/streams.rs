@@ -215,8 +215,7 @@ impl Node {
             }
             _ => self.records_anywhere(request).await?,
         };
-        let leads_here = here.is_some_and(|replica| replica.serves());
-        if !page.changes.is_empty() || page.next.is_none() || leads_here || !self.may_be_led(request.group) {
+        if !page.changes.is_empty() || page.next.is_none() || !self.may_be_led(request.group) {
             return Ok(page);
         }
         let rest = RecordsRequest { cursor: page.next, wait_ms: 0, consistent: true, ..request };

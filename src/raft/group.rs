@@ -77,6 +77,8 @@ pub struct Start {
     pub machine: Machine,
     /// Its timing.
     pub options: Options,
+    /// How long it leaves it to others to stand for election, if it is new.
+    pub patience: Duration,
 }
 
 /// What a member is to its group.
@@ -135,6 +137,19 @@ pub struct Group {
     raft: Raft<TypeConfig, Machine>,
     asleep: Arc<AtomicBool>,
     lease: Duration,
+    /// A member that was here before may have promised a leader, right before it stopped, to vote for nobody else within
+    /// the lease. It has forgotten that, so it lets the lease pass.
+    votes_from: tokio::time::Instant,
+    /// The same for standing; a little later, and not at once with others that stopped with it.
+    stands_from: tokio::time::Instant,
+}
+
+/// By how much the members of a group stand one after the other that were started at the same time.
+fn stagger(node: u64, group: GroupId, options: Options) -> Duration {
+    let spread = options.election_max.saturating_sub(options.election_min).max(Duration::from_millis(1));
+    let place =
+        node.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(group.0.wrapping_mul(0xD1B5_4A32_D192_ED03));
+    spread.mul_f64((place >> 40) as f64 / (1u64 << 24) as f64)
 }
 
 /// Watches who leads a group.
@@ -205,15 +220,23 @@ impl Group {
             // A leader that comes back in its old term would serve before it has applied what it logged in it, and
             // could log something else where its followers hold what it had not synced. It stands for election.
             enable_leader_restore: Some(false),
+            enable_elect: false, // `admit`
             ..Config::default()
         };
         let config = Arc::new(config.validate().map_err(io::Error::other)?);
         let node = start.peers.me().node.0;
         let networks = Networks { peers: start.peers, group: start.group };
+        let now = tokio::time::Instant::now();
+        let (votes_from, stands_from) = if start.log_store.has_voted() {
+            let bar = now + options.election_max;
+            (bar, bar + stagger(node, start.group, options))
+        } else {
+            (now, now + start.patience)
+        };
         let raft = Raft::new(node, config, networks, start.log_store, start.machine).await;
         let raft = raft.map_err(io::Error::other)?;
         let lease = options.election_max.saturating_sub(options.heartbeat);
-        Ok(Self { id: start.group, raft, asleep: Arc::default(), lease })
+        Ok(Self { id: start.group, raft, asleep: Arc::default(), lease, votes_from, stands_from })
     }
 
     /// Its id.
@@ -221,23 +244,16 @@ impl Group {
         self.id
     }
 
-    /// Makes a new group of these voters. Every one of them may call it; only an empty log takes it.
-    pub async fn found(&self, voters: impl IntoIterator<Item = NodeId>) {
-        let members: BTreeMap<u64, EmptyNode> =
-            voters.into_iter().map(|node| (node.0, EmptyNode {})).collect();
-        if let Err(error) = self.raft.initialize(members).await {
-            tracing::debug!(group = self.id.0, %error, "not founded again");
-        }
+    /// Lets this member stand for election from when it may.
+    pub async fn admit(self) {
+        tokio::time::sleep_until(self.stands_from).await;
+        self.raft.runtime_config().elect(true);
     }
 
-    /// Stands for election at once: for a member that is alone.
+    /// Stands for election at once, if a quorum would vote for it: for a member that is alone, or the first of a group that is
+    /// new.
     pub async fn stand(&self) {
-        let _ = self.raft.trigger().elect(false).await; // fails only while stopping
-    }
-
-    /// Whether the group has ever begun here.
-    pub async fn is_founded(&self) -> bool {
-        self.raft.is_initialized().await.unwrap_or(true)
+        let _ = self.raft.trigger().elect(true).await; // fails only while stopping
     }
 
     /// Proposes an entry that was evaluated in `term`. When this returns it is queued behind all earlier ones.
@@ -271,7 +287,15 @@ impl Group {
         }
     }
 
-    /// Whether a quorum has acknowledged this leader within its lease: then its applied state is the newest there is.
+    /// The last entry known here to be committed: what any replica shows is not behind it.
+    pub fn committed_index(&self) -> Option<u64> {
+        let metrics = self.raft.data_metrics();
+        let metrics = metrics.borrow_watched();
+        let committed = metrics.cluster_committed.as_ref().max(metrics.local_committed.as_ref());
+        committed.map(|at| at.index)
+    }
+
+    /// Whether a quorum has acknowledged this leader within its lease: then nothing is acknowledged by another one.
     pub fn holds_lease(&self) -> bool {
         let Ok(leader) = self.raft.as_leader() else { return false };
         leader.last_quorum_acked().is_some_and(|acked| acked.elapsed() < self.lease)
@@ -403,6 +427,11 @@ impl Group {
                 }))
             }
             Body::Vote(vote) => {
+                if !vote.leadership_transfer && tokio::time::Instant::now() < self.votes_from {
+                    return refused(
+                        "this member has just started, and lets a lease pass that it may have granted",
+                    );
+                }
                 let pre_vote = vote.pre_vote;
                 let request = protocol::request_vote_in(vote);
                 let member = self.clone();

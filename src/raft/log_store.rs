@@ -11,15 +11,19 @@ use std::{
 };
 
 use openraft::{
-    LogState, OptionalSend, RaftLogReader,
+    EntryPayload, LogState, OptionalSend, RaftLogReader,
     storage::{IOFlushed, RaftLogStorage},
 };
 use tokio::sync::{oneshot, watch};
 
 use super::type_config::{
-    Entry, LogId, TypeConfig, Vote, decode_entry, decode_vote, encode_entry, encode_vote, log_id, position,
+    Entry, LogId, Members, TypeConfig, Vote, decode_entry, decode_vote, encode_entry, encode_vote, log_id,
+    position,
 };
-use crate::{log::Log, model::id::GroupId};
+use crate::{
+    log::Log,
+    model::id::{GroupId, NodeId, Position},
+};
 
 /// Bytes of entries read at once for replication: a message stays well below the limit of an RPC.
 const READ_BYTES: usize = 2 * 1024 * 1024;
@@ -48,6 +52,31 @@ impl LogStore {
         let (durable, watching) = watch::channel(last);
         let submitted_end = Arc::new(AtomicU64::new(last.map_or(0, |last| last + 1)));
         (Self { reader: LogReader { log, group, submitted_end }, durable }, watching)
+    }
+
+    /// Whether the log holds anything of the group but a vote.
+    pub fn is_empty(&self) -> bool {
+        let state = self.reader.log.state(self.reader.group);
+        state.is_none_or(|state| state.last.is_none() && state.floor.is_none())
+    }
+
+    /// Whether this node has voted in the group, in this run or an earlier one.
+    pub fn has_voted(&self) -> bool {
+        self.reader.log.state(self.reader.group).is_some_and(|state| state.vote.is_some())
+    }
+
+    /// Writes the first entry of a new group, its members, and returns once it is durable. Every founder writes the same
+    /// one, whatever it has voted since: no leader can have another. Errors: the disk has no room; nothing was written.
+    pub async fn found(&self, founders: &[NodeId]) -> io::Result<()> {
+        assert!(self.is_empty(), "only a group without entries is founded");
+        let nodes = founders.iter().map(|node| node.0).collect();
+        let members = Members { configs: vec![nodes], nodes: founders.iter().map(|node| node.0).collect() };
+        let entry = encode_entry(&EntryPayload::Membership(members.membership()));
+        let (group, first) = (self.reader.group, vec![(Position::new(0, 0), entry)]);
+        self.wait(|log, done| log.append(group, first, done)).await?;
+        self.durable.send_replace(Some(0));
+        self.reader.submitted_end.store(1, Ordering::Release);
+        Ok(())
     }
 
     async fn wait(&self, submit: impl FnOnce(&Log, crate::log::Done)) -> io::Result<()> {

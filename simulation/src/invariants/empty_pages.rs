@@ -5,7 +5,7 @@
 //! a leader an empty page is what the node asked knows. So only pages are judged that were asked for and answered in a
 //! calm. Where a reading stands is told by what it has seen; one from the newest record on that has seen none stands
 //! before every record whose write began after its iterator was given out. When a record was there is told by its write's
-//! answer; or by the first who was shown it, but a follower may show it before the leader's own disk has it.
+//! answer, or by the first who was shown it.
 
 use std::collections::BTreeMap;
 
@@ -17,9 +17,6 @@ use crate::history::{Began, Empty, History, Micros, Reading, ShardStory};
 use crate::verdict::{Marks, Violation};
 
 type Place<'a> = (&'a str, &'a str, &'a SequenceNumber);
-
-/// How long a leader may be behind a follower while no disk is slow.
-const LEADER_BEHIND: Micros = 100_000;
 
 /// Judges a run.
 pub fn check(history: &History, marks: &mut Marks) -> Result<(), Violation> {
@@ -80,7 +77,7 @@ fn shards<'a>(
             for record in shard.records.iter().rev() {
                 let place = (stream.arn.as_str(), shard.id.as_str(), &record.sequence_number);
                 let answered = windows.get(&place).map_or(Micros::MAX, |window| window.1);
-                let since = shown.get(&place).map_or(answered, |shown| answered.min(*shown + LEADER_BEHIND));
+                let since = shown.get(&place).map_or(answered, |shown| answered.min(*shown));
                 let behind = there.last().filter(|(time, _)| *time < since).copied();
                 there.push(behind.unwrap_or((since, record)));
             }
@@ -156,10 +153,10 @@ mod tests {
 
     #[test]
     fn what_anybody_was_shown_is_not_hidden_either() {
-        let mut history = good(Began::Horizon, (0, 4), (100_090, 100_091));
-        history.calm = vec![(0, 200_000)];
+        let mut history = good(Began::Horizon, (0, 4), (90, 91));
+        history.calm = vec![(0, 200)];
         history.reading(Began::Horizon, 0, 5).records[4].0 = 80;
-        fails(check, NAME, &history, "was there at 100080 us");
+        fails(check, NAME, &history, "was there at 80 us");
         history.readings[1].records[4].0 = 90;
         passes(check, NAME, &history);
     }

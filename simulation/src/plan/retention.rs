@@ -90,9 +90,10 @@ fn faults(random: &mut Random, nodes: usize, faults_ms: u64) -> Vec<Fault> {
                 }
                 4 => (FaultKind::CutOff { node }, hours),
                 5 => (FaultKind::OneWay { from: node, to: other }, hours),
-                6 => (FaultKind::SyncFails { node }, for_ms),
+                // So does each start of a node that soon stops by itself again.
+                6 => (FaultKind::SyncFails { node }, half_hour),
                 7 => (FaultKind::SlowDisk { node, sync_ms: *random.pick(&[1_000, 30_000]) }, hours),
-                8 => (FaultKind::Misreads { node, seed: random.next() }, for_ms),
+                8 => (FaultKind::Misreads { node, seed: random.next() }, half_hour),
                 _ => {
                     let most = *random.pick(&[400, 3_000, 60_000]);
                     let by_ms = random.between(0, 2 * most).cast_signed() - most.cast_signed();

@@ -1,9 +1,10 @@
 //! No record is given up before its time: when the horizon moves, the newest record behind it is as old as the table
 //! keeps its records. (DESIGN: whatever the clocks do within their bound; AWS: 24 hours.)
 //!
-//! Ages are those of true time. A record was made after the last look that did not find its entry in any log. Of the
-//! entries that one look finds only the newest with changes is remembered: it is as good as any, and judged unless the
-//! horizon lies among them.
+//! Ages are those of true time. A record was made after the last look that would have found its entry and did not: one at
+//! a node that is down finds nothing, so that an entry is as old as the oldest of the last looks at those that are up.
+//! Of the entries that one look finds only the newest with changes is remembered: it is as good as any, and judged unless
+//! the horizon lies among them.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -20,11 +21,11 @@ const CLOCKS: Duration = Duration::from_secs(2);
 pub struct Horizons {
     /// What clocks were set by may be told to the trimmer late.
     excused: Duration,
-    /// When this was looked at before.
-    looked: Duration,
+    /// When the log of each member was looked at before.
+    looked: BTreeMap<(usize, GroupId), Duration>,
     /// The last index that was found in any log of a group.
     found: BTreeMap<GroupId, u64>,
-    /// Entries with changes, and the look before the one that found them: they were made after it.
+    /// Entries with changes, and when they were not there yet.
     made: BTreeMap<GroupId, BTreeMap<u64, Duration>>,
     known: BTreeMap<(usize, GroupId), Known>,
 }
@@ -45,15 +46,9 @@ impl Horizons {
     pub fn look(&mut self, sight: &Sight<'_>, marks: &mut Marks) -> Result<(), Violation> {
         marks.add("invariant: horizon", 0);
         let now = sight.world.sim.elapsed();
-        for (node, member) in sight.members().filter(|(_, member)| member.published.is_some()) {
-            let (found, last) = (self.found.entry(member.group).or_default(), index(member.last));
-            if *found < last {
-                let newest = sight.newest_change(node, member.group, (*found + 1, last));
-                newest.map(|at| self.made.entry(member.group).or_default().insert(at, self.looked));
-                *found = last;
-            }
-        }
-        self.looked = now;
+        self.find(sight);
+        let looked = sight.members().filter(|(_, member)| member.published.is_some());
+        self.looked.extend(looked.map(|(node, member)| ((node, member.group), now)));
         for (node, member) in sight.members() {
             let Some(published) = &member.published else { continue };
             let trimmed = published.trimmed.unwrap_or(0);
@@ -83,5 +78,23 @@ impl Horizons {
             }
         }
         Ok(())
+    }
+
+    /// Remembers the entries that nobody has seen before.
+    fn find(&mut self, sight: &Sight<'_>) {
+        let mut absent: BTreeMap<GroupId, Duration> = BTreeMap::new();
+        for (node, member) in sight.members() {
+            let looked = self.looked.get(&(node, member.group)).copied().unwrap_or_default();
+            absent.entry(member.group).and_modify(|oldest| *oldest = looked.min(*oldest)).or_insert(looked);
+        }
+        for (node, member) in sight.members().filter(|(_, member)| member.published.is_some()) {
+            let (found, last) = (self.found.entry(member.group).or_default(), index(member.last));
+            if *found < last {
+                let newest = sight.newest_change(node, member.group, (*found + 1, last));
+                let made = self.made.entry(member.group).or_default();
+                newest.map(|at| made.insert(at, absent[&member.group]));
+                *found = last;
+            }
+        }
     }
 }
