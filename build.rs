@@ -8,10 +8,12 @@ use prost::Message;
 fn main() -> Result<(), Box<dyn Error>> {
     let files = [
         "proto/watertable/v1/cluster.proto",
+        "proto/watertable/v1/consumers.proto",
         "proto/watertable/v1/items.proto",
         "proto/watertable/v1/keys.proto",
         "proto/watertable/v1/streams.proto",
         "proto/watertable/v1/tables.proto",
+        "proto/watertable/v1/triggers.proto",
         "proto/peer/v1/peer.proto",
     ];
     println!("cargo:rerun-if-changed=proto");

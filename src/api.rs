@@ -14,7 +14,7 @@
 //! - Nothing here decides semantics: what a write means is `partition`'s, where it goes is `node`'s.
 //! - `error` is the only table of errors.
 //! - Items are not decoded on their way out: the stored bytes are spliced into the answer (`rpc::item`), or written as
-//!   JSON from where they lie (`json_out`).
+//!   JSON from where they lie (`model::json`).
 //! - gRPC has no authentication of its own: whoever reaches the port may use it. Access keys are managed, and any
 //!   signature is taken while there are none, only from the node's own machine.
 //!
@@ -25,20 +25,24 @@
 mod auth;
 mod batch;
 mod cluster;
+mod consumers;
 mod dispatch;
 mod dynamodb_items;
 mod dynamodb_streams;
 mod dynamodb_tables;
 mod error;
 mod grpc;
+mod grpc_consumers;
 mod grpc_items;
+mod grpc_triggers;
 mod http;
 mod items;
 mod json;
 mod json_kind;
-mod json_out;
 mod json_value;
 mod keys;
+mod lambda;
+mod native;
 mod parameters;
 mod query;
 mod requests;
@@ -47,5 +51,6 @@ mod shapes;
 mod streams;
 mod subscribe;
 mod tables;
+mod triggers;
 
 pub use grpc::routes;

@@ -24,10 +24,13 @@ mod bench_dynamodb;
 mod bench_report;
 mod bench_requests;
 mod bench_streams;
+mod bench_trigger;
 mod cluster;
+mod consumer;
 mod demo;
 mod demo_weather;
 mod error;
+mod global;
 mod item;
 mod item_pages;
 mod json;
@@ -40,15 +43,15 @@ mod stream;
 mod table;
 mod tail;
 mod time;
+mod trigger;
+mod trigger_dev;
 mod verify;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 pub use error::Error;
+pub use global::Global;
 pub use output::Output;
-
-use crate::client::{Client, Options};
 
 /// An open, self-hosted DynamoDB: tables whose every change surfaces in a stream.
 #[derive(Debug, clap::Parser)]
@@ -59,22 +62,6 @@ pub struct Arguments {
     global: Global,
     #[command(subcommand)]
     command: Command,
-}
-
-/// What all commands of the client understand.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Global {
-    /// A node of the cluster; repeat it, or give a comma-separated list, to survive the loss of one.
-    #[arg(long, env = "WATERTABLE_ENDPOINT", value_name = "URL", value_delimiter = ',', global = true)]
-    #[arg(default_value = "http://127.0.0.1:8000", help_heading = "Global options")]
-    endpoint: Vec<String>,
-    /// How answers look.
-    #[arg(long, value_enum, default_value_t, global = true, help_heading = "Global options")]
-    output: Output,
-    /// The longest one call may take, with all its attempts.
-    #[arg(long, value_parser = time::parse_duration, default_value = "5s", global = true)]
-    #[arg(value_name = "DURATION", help_heading = "Global options")]
-    timeout: Duration,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -94,6 +81,12 @@ enum Command {
     /// Turns streams on and off, shows and follows them.
     #[command(subcommand)]
     Stream(stream::Command),
+    /// Has functions called for the changes of tables.
+    #[command(subcommand)]
+    Trigger(trigger::Command),
+    /// Shares the records of a table's stream among programs, with a position that the cluster keeps.
+    #[command(subcommand)]
+    Consumer(consumer::Command),
     /// Compares a table with the fold of its stream.
     Verify(verify::Arguments),
     /// Makes, lists and deletes access keys of the DynamoDB endpoint.
@@ -107,16 +100,6 @@ enum Command {
     Bench(bench::Command),
 }
 
-impl Global {
-    fn options(&self) -> Options {
-        Options { deadline: self.timeout, ..Options::default() }
-    }
-
-    fn client(&self) -> Result<Client, Error> {
-        Ok(Client::connect(self.endpoint.clone(), self.options())?)
-    }
-}
-
 impl Arguments {
     /// How many threads the command is best run with; `None`: as many as there are cores. A load generator that moves
     /// its work between threads measures itself.
@@ -125,7 +108,9 @@ impl Arguments {
             Command::Serve(_) | Command::Demo(_) => None,
             Command::Bench(command) => Some(command.threads()),
             Command::Table(_) | Command::Item(_) | Command::Load(_) => Some(1),
-            Command::Stream(_) | Command::Verify(_) | Command::Cluster(_) | Command::Key(_) => Some(1),
+            Command::Stream(_) | Command::Trigger(_) | Command::Consumer(_) => Some(1),
+            Command::Verify(_) => Some(1),
+            Command::Cluster(_) | Command::Key(_) => Some(1),
         }
     }
 }
@@ -140,6 +125,8 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         Command::Item(command) => item::run(&global, command).await,
         Command::Load(arguments) => load::run(&global, arguments).await,
         Command::Stream(command) => stream::run(&global, command).await,
+        Command::Trigger(command) => trigger::run(&global, command).await,
+        Command::Consumer(command) => consumer::run(&global, command).await,
         Command::Verify(arguments) => verify::run(&global, arguments).await,
         Command::Key(command) => access_key::run(&global, command).await,
         Command::Cluster(command) => cluster::run(&global, command).await,

@@ -21,7 +21,7 @@
 //!   sent; a query whose partition key does not show goes to any node.
 //! - **Every call ends.** A call has one deadline for all its attempts, which the node is told; waiting for a table has
 //!   the caller's patience. Only a subscription has no end, and keep-alive finds out when its node is gone.
-//! - **A subscription misses nothing.** After an interruption it goes on behind the last record it handed out.
+//! - **A subscription misses nothing.** It goes on behind the last record handed out; a consumption, acknowledged.
 //!
 //! Costs: the map is asked for again after `MAP_LIFE`, by one call while the others use the old one, and at once when a
 //! leader does not answer. A node that does not accept connections is left out for a while (`pool`). A request is
@@ -29,10 +29,10 @@
 //!
 //! Deliberately absent: TLS, credentials, splitting of large batches, caches of items.
 //!
-//! Decision: calls travel as encoded bytes through one function (`call`), typed only at the edges. The generated
-//! clients would need one retry loop each; the price is a copy of the request, which tonic's framing needs anyway.
+//! Decision: calls travel as encoded bytes through one function (`call`), typed only at the edges: one retry loop.
 
 mod call;
+mod consumers;
 mod error;
 mod expression;
 mod items;
@@ -49,12 +49,17 @@ mod streams;
 mod subscribe;
 mod table;
 mod tables;
+mod triggers;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+pub use consumers::{
+    Consumed, ConsumedBatch, Consumer, ConsumerMember, ConsumerPhase, ConsumerShard, ConsumerStart,
+    Consumption, OpenConsumer,
+};
 pub use error::{Answer, Error, Kind};
 pub use expression::Expression;
 pub use items::{BatchGet, BatchWrite, Got, ReadOptions, WriteOptions, Written};
@@ -66,6 +71,7 @@ pub use record::{Record, SequenceNumber};
 pub use streams::{RecordsPage, Shard, Start, Stream, StreamName};
 pub use subscribe::{Delivery, Subscription};
 pub use table::{NewTable, Partition, Table};
+pub use triggers::*;
 
 pub use crate::rpc::wire::v1::{
     ConsumedCapacity, EventName, GetClusterStatusResponse as ClusterStatus, ReturnConsumedCapacity,

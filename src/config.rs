@@ -28,6 +28,8 @@ pub struct Config {
     pub tail_mib: usize,
     /// Partitions of a table whose creator does not say.
     pub partitions: u32,
+    /// Where functions are called that are named as AWS names them: "http://host:port".
+    pub function_endpoint: Option<String>,
     /// What is logged: `error`, `warn`, `info`, `debug`, or a filter of tracing's.
     pub log: String,
     /// How it is logged: `text` or `json`.
@@ -46,6 +48,7 @@ impl Default for Config {
             cache_mib: 128,
             tail_mib: 128,
             partitions: 4,
+            function_endpoint: None,
             log: "info".to_owned(),
             log_format: "text".to_owned(),
         }
@@ -105,8 +108,10 @@ mod tests {
             .collect();
         let shown: Config = toml::from_str(&keys.join("\n")).expect("the keys parse");
         let (advertise, join) = (shown.advertise.clone(), shown.join.clone());
+        let function_endpoint = shown.function_endpoint.clone();
         assert!(advertise.is_some() && !join.is_empty(), "an example of what has no default");
-        let expected = Config { advertise, join, ..Config::default() };
+        assert!(function_endpoint.is_some(), "an example of what has no default");
+        let expected = Config { advertise, join, function_endpoint, ..Config::default() };
         assert_eq!(shown, expected);
         let all = toml::Table::try_from(&expected).expect("it is a table");
         let named: toml::Table = toml::from_str(&keys.join("\n")).expect("the keys parse");

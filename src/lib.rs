@@ -5,6 +5,7 @@
 //! - [`expression`]: what requests say of items in text: parsed, bound, evaluated.
 //! - [`partition`]: what a write means: evaluate, entries, apply.
 //! - [`stream`]: what a stream is: shards, records, iterators, retention.
+//! - [`delivery`]: what of a stream is delivered: filter patterns.
 //! - [`catalog`]: the cluster's own state machine: nodes, tables, placement.
 //! - [`log`]: the segmented log of all groups of a node.
 //! - [`storage`]: the stores of items, and of the catalog.
@@ -24,6 +25,7 @@ pub mod catalog;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod delivery;
 pub mod expression;
 pub mod log;
 pub mod model;

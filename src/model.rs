@@ -24,6 +24,7 @@ pub mod codec;
 pub mod error;
 pub mod id;
 pub mod item;
+pub mod json;
 pub mod key;
 pub mod limits;
 pub mod lookup;

@@ -9,6 +9,9 @@
 //!                         └── unchanged, rejected: answered when their ◄─────┘ answers, in order
 //!                             premises are committed
 //!           reader: iterator → log range ≤ applied → records
+//!           triggers: shard led here → delivery: records → lanes → calls of functions → progress, kept by the catalog
+//!           consumers: a member per program that takes part → its shards' records, as far as it gave credit → what it
+//!           acknowledges, kept by the catalog
 //!           trimmer, controller, reconciler: background, per node
 //! ```
 //!
@@ -26,14 +29,22 @@
 //! Deliberately absent: wire encodings of the public API (that is `api`), and any knowledge of items' contents.
 
 mod cluster;
+mod consumers;
 mod controller;
+mod copy;
 mod environment;
 mod error;
+mod failures;
+mod function;
 mod handle;
+mod held;
 mod identity;
 mod inspect;
+mod member;
 mod metrics;
 mod operation;
+mod position;
+mod progress;
 mod reader;
 mod reconcile;
 mod replica;
@@ -44,14 +55,20 @@ mod snapshots;
 mod start;
 mod streams;
 mod tasks;
+mod trigger;
+mod triggers;
 mod trimmer;
 
 pub use crate::raft::Role;
+pub use consumers::{CONSUMER_NAME_BYTES_MAX, Membership, OpenConsumer, is_at_risk};
 pub use environment::{Environment, Listen, Listening, OpenStores, Stores, Work};
 pub use error::Error;
+pub use failures::{Failed, PARTITION_KEY as FAILURES_PARTITION_KEY, SORT_KEY as FAILURES_SORT_KEY};
 pub use handle::{Node, NodeView, ReplicaView};
 pub use inspect::Inspected;
+pub use member::{ConsumedBatch, Delivered, Said};
 pub use metrics::Metrics;
-pub use operation::{Read, RecordsPage};
+pub use operation::{Read, RecordsPage, Vitals};
 pub use start::{Settings, StartError, Starting, start};
 pub use streams::{ShardView, StreamView};
+pub use triggers::{Redriven, StartTrigger};

@@ -33,7 +33,7 @@ mod type_config;
 
 pub use group::{Group, Leadership, Options, ProposeError, Proposed, Role, Start, Status};
 pub use log_store::{LogReader, LogStore};
-pub use machine::{CatalogMachine, Machine, PartitionMachine, Published};
+pub use machine::{CatalogMachine, Machine, PartitionMachine, Published, state_in};
 pub use network::{Network, Networks};
 pub use snapshot::{Receive, Received, Sending, Spool, send};
 pub use type_config::{Outcome, Proposal, TypeConfig, decode_entry, encode_entry};

@@ -7,6 +7,7 @@
 //!   long-lived stream; whatever waits is sent as one [`Frame`](wire::peer::Frame). Answers come back on the same
 //!   stream, matched by id. Pings on it tell which nodes are alive and how far their clocks are apart.
 //! - [`answer`] is the other end of such a stream.
+//! - [`HttpClient`] calls programs that are no nodes: the functions of triggers.
 //!
 //! Every request has a deadline, chosen by the caller. The queue to a node is bounded (`peers`): when it is full,
 //! or while there is no connection, a request fails at once as [`Error::Unreachable`]; Raft retries by itself.
@@ -17,6 +18,7 @@
 mod connect;
 mod error;
 mod exchange;
+mod http_client;
 pub mod item;
 mod peers;
 pub mod wire;
@@ -24,4 +26,5 @@ pub mod wire;
 pub use connect::{Connector, Io, Remote, TcpConnector, channel};
 pub use error::Error;
 pub use exchange::{Answer, answer};
+pub use http_client::{HttpAnswer, HttpClient, HttpError};
 pub use peers::{Peers, Self_};

@@ -15,17 +15,20 @@
 //! Sources: the DynamoDB Streams API reference and developer guide (shapes, limits, iterator rules); ids and ARNs
 //! have the form AWS gives them, because client libraries parse them.
 //!
-//! Deliberately absent: reading the log (that is `node`'s reader), clocks (`now` is an argument), wire encodings.
+//! Deliberately absent: reading the log (that is `node`'s reader), clocks (`now` is an argument), wire encodings but
+//! one: a record's JSON (`event`), which also functions are called with.
 
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))] // a new variant is decided on wherever it matters
 
 mod arn;
+mod event;
 mod iterator;
 mod record;
 mod retention;
 mod shard;
 
 pub use arn::{REGION, StreamArn, label_of, table_arn, table_in_arn};
+pub use event::{EVENT_SOURCE, EVENT_VERSION};
 pub use iterator::{Cursor, Error, Position, Start, Token};
 pub use record::{EventName, Projection, Record};
 pub use retention::{cutoff, last_before};

@@ -16,12 +16,16 @@ mod api;
 mod cluster;
 #[path = "main/commands.rs"]
 mod commands;
+#[path = "main/consumers.rs"]
+mod consumers;
 #[path = "main/corpus.rs"]
 mod corpus;
 #[path = "main/dynamodb.rs"]
 mod dynamodb;
 #[path = "main/failover.rs"]
 mod failover;
+#[path = "main/function.rs"]
+mod function;
 #[path = "main/history.rs"]
 mod history;
 #[path = "main/item_refusals.rs"]
@@ -44,5 +48,7 @@ mod retention;
 mod sample;
 #[path = "main/stream.rs"]
 mod stream;
+#[path = "main/triggers.rs"]
+mod triggers;
 #[path = "main/workload.rs"]
 mod workload;

@@ -111,6 +111,7 @@ impl Machine {
             join: if number == 0 { Vec::new() } else { vec![address(0)] },
             zone: String::new(),
             partitions: 2,
+            function_endpoint: None,
             tail_bytes: 1 << 20,
             segment_bytes: Some(plan.segment_bytes),
             timing: timing(plan),

@@ -23,8 +23,8 @@ use thiserror::Error;
 use crate::stream::label_of;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-/// The service of a credential; streams have no other.
-const SERVICE: &str = "dynamodb";
+/// The service of a credential for tables and streams.
+pub(super) const DYNAMODB: &str = "dynamodb";
 const TERMINATOR: &str = "aws4_request";
 const CONTENT_HASH: &str = "x-amz-content-sha256";
 /// How far the clocks of a client and of this node may differ, and how long a signature lives.
@@ -34,6 +34,8 @@ const EXPIRES_SECS_MAX: u64 = 7 * 24 * 60 * 60;
 
 /// A request as it came.
 pub(super) struct Request<'a> {
+    /// The service that credentials must be for.
+    pub service: &'static str,
     /// The HTTP method.
     pub method: &'a str,
     /// The path, still percent-encoded.
@@ -102,7 +104,7 @@ pub(super) fn verify<'k>(
     }
     claim.check_algorithm()?;
     let scope = Scope::parse(&claim.credential)?;
-    scope.check(&date)?;
+    scope.check(&date, request.service)?;
     let secret = secret_of(scope.key_id).ok_or(Fault::UnknownKey)?;
 
     let body_hash = body_hash(request, &signed_headers)?;
@@ -318,13 +320,13 @@ impl<'a> Scope<'a> {
     }
 
     /// Checks all but the key, listing every fault. A cluster has no region: clients may name any.
-    fn check(&self, signed_at: &Timestamp) -> Result<(), Fault> {
+    fn check(&self, signed_at: &Timestamp, service: &str) -> Result<(), Fault> {
         let mut faults = String::new();
         if self.region.is_empty() {
             faults += "Credential should be scoped to a valid region, not ''. ";
         }
-        if self.service != SERVICE {
-            faults += &format!("Credential should be scoped to correct service: '{SERVICE}'. ");
+        if self.service != service {
+            faults += &format!("Credential should be scoped to correct service: '{service}'. ");
         }
         if self.terminator != TERMINATOR {
             let terminator = self.terminator;
@@ -465,6 +467,11 @@ fn parameters(query: &str) -> Vec<Parameter> {
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
         .map(|(name, value)| (decode(name), decode(value)))
         .collect()
+}
+
+/// The first parameter of a name in a query.
+pub(super) fn query_parameter(query: &str, name: &str) -> Option<String> {
+    parameter(&parameters(query), name)
 }
 
 /// The first parameter of a name.

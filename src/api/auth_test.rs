@@ -65,7 +65,7 @@ impl Sent {
 
     fn request(&self) -> Request<'_> {
         let Self { method, path, query, headers, body } = self;
-        Request { method, path, query, headers, body }
+        Request { service: DYNAMODB, method, path, query, headers, body }
     }
 
     fn verify_at(&self, now_ms: u64) -> Result<String, Fault> {

@@ -3,7 +3,7 @@
 
 use super::error::Fault;
 use super::shape::{At, Checked, Violations};
-use super::{dynamodb_items as items, dynamodb_streams as streams, dynamodb_tables as tables, json};
+use super::{dynamodb_items as items, dynamodb_streams as streams, dynamodb_tables as tables, json, native};
 use crate::node::{Error, Node};
 
 const TABLES: &str = "DynamoDB_20120810";
@@ -24,7 +24,11 @@ macro_rules! operations {
     ($(($service:ident, $operation:literal) => $run:path,)*) => {
         /// Whether a target names an operation.
         pub(super) fn exists(target: &str) -> bool {
-            target == "DynamoDB_20120810.DescribeEndpoints" || NAMES.contains(&split(target))
+            match split(target) {
+                (TABLES, "DescribeEndpoints") => true,
+                (native::SERVICE, operation) => native::NAMES.contains(&operation),
+                other => NAMES.contains(&other),
+            }
         }
 
         /// All operations that go by the node: service, name.
@@ -38,6 +42,7 @@ macro_rules! operations {
                     json::parse::<super::requests::Nothing>(body)?;
                     tables::endpoints(host)
                 }
+                (native::SERVICE, operation) => native::run(node, operation, body).await,
                 _ => Err(Fault::UnknownOperation),
             }
         }

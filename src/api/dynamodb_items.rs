@@ -8,7 +8,6 @@ use super::batch;
 use super::error::Fault;
 use super::items::{self, WriteAsk, Written};
 use super::json::{Attributes, Boolean, List, Map, Text, Value};
-use super::json_out::Object;
 use super::parameters::{Consumed, Counting, Parameters};
 use super::query::{self, PageAsk, Showing};
 use super::requests::{
@@ -18,6 +17,7 @@ use super::requests::{
 use super::shape::{Shape, Shaped, given};
 
 use crate::expression::legacy;
+use crate::model::json::Object;
 use crate::model::{self, AttributeName, AttributeValue, Corrupt, Item, codec};
 use crate::node::{Error, Node};
 use crate::partition::Returns;

@@ -3,14 +3,14 @@
 use super::dynamodb_items::{Answer, answer};
 use super::dynamodb_tables::key_schema_out;
 use super::error::Fault;
-use super::json_out::Object;
 use super::requests::{DescribeStream, GetRecords, GetShardIterator, ListStreams, ShardFilter};
 use super::shape::{Shape, Shaped, given};
 use super::streams::{self, Ask};
 use crate::catalog::StreamStatus;
-use crate::model::{Corrupt, StreamViewType};
+use crate::model::Corrupt;
+use crate::model::json::Object;
 use crate::node::{Error, Node, ShardView};
-use crate::stream::{EventName, REGION, Record, label_of};
+use crate::stream::label_of;
 
 fn invalid(message: &str) -> Error {
     Error::Invalid(message.to_owned())
@@ -146,39 +146,12 @@ pub(super) async fn iterator(node: &Node, request: GetShardIterator) -> Answer {
     })
 }
 
-fn record_out(object: &mut Object<'_>, record: &Record, view_type: StreamViewType) -> Result<(), Corrupt> {
-    object.text("eventID", &format!("{:032x}", record.event_id));
-    let name = match record.event_name {
-        EventName::Insert => "INSERT",
-        EventName::Modify => "MODIFY",
-        EventName::Remove => "REMOVE",
-    };
-    object.text("eventName", name);
-    object.text("eventVersion", "1.1");
-    object.text("eventSource", "aws:dynamodb");
-    object.text("awsRegion", REGION);
-    object.object("dynamodb", |object| {
-        object.unsigned("ApproximateCreationDateTime", record.created_ms / 1000);
-        object.item("Keys", &record.keys)?;
-        if let Some(image) = &record.new_image {
-            object.item("NewImage", image)?;
-        }
-        if let Some(image) = &record.old_image {
-            object.item("OldImage", image)?;
-        }
-        object.text("SequenceNumber", &record.sequence_number.to_string());
-        object.unsigned("SizeBytes", record.size_bytes as u64);
-        object.text("StreamViewType", view_type.name());
-        Ok(())
-    })
-}
-
 pub(super) async fn records(node: &Node, request: GetRecords) -> Result<Vec<u8>, Fault> {
     let limit = limit(request.limit, 1000)?;
     let (page, next) = streams::records(node, &given(request.iterator).0.0, limit).await?;
     answer(|object| {
-        object
-            .objects("Records", &page.records, |object, record| record_out(object, record, page.view_type))?;
+        let (records, view_type) = (&page.records, page.view_type);
+        object.objects("Records", records, |object, record| record.write_event(view_type, object))?;
         if let Some(next) = &next {
             object.text("NextShardIterator", next);
         }

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use super::dynamodb_items::{Answer, answer};
 use super::error::Fault;
 use super::json::{Boolean, List, Long, Text};
-use super::json_out::Object;
 use super::requests::{
     AttributeDefinition, CreateTable, KeySchemaElement, ListTables, ListTagsOfResource, Nothing, OfTable,
     OnDemandThroughput, ProvisionedThroughput, SSESpecification, StreamSpecification, Tag, TagResource,
@@ -17,6 +16,7 @@ use super::tables::{self, NewTable};
 use crate::catalog::{
     Billing, Maximum, Options, OptionsChange, TAGS_MAX, Table, TableClass, TableStatus, Throughput,
 };
+use crate::model::json::Object;
 use crate::model::{AttributeName, Corrupt, KeyAttribute, KeySchema, KeyType, StreamViewType, TableName};
 use crate::node::{Error, Node};
 use crate::stream::{StreamArn, label_of, table_arn};

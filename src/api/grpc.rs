@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status, service::Routes};
 
 use super::{
     error::status,
-    http,
+    http, lambda,
     streams::{self, Ask},
     subscribe, tables,
 };
@@ -22,7 +22,10 @@ use crate::{
         item::Item,
         wire::{
             DESCRIPTORS,
-            v1::{self, access_keys_server, cluster_server, items_server, streams_server, tables_server},
+            v1::{
+                self, access_keys_server, cluster_server, consumers_server, items_server, streams_server,
+                tables_server, triggers_server,
+            },
         },
     },
     stream::{EventName, Record, StreamArn, table_arn},
@@ -38,6 +41,8 @@ pub async fn routes(node: Node) -> Result<Routes, tonic_reflection::server::Erro
     health.set_serving::<items_server::ItemsServer<Face>>().await;
     health.set_serving::<tables_server::TablesServer<Face>>().await;
     health.set_serving::<streams_server::StreamsServer<Face>>().await;
+    health.set_serving::<triggers_server::TriggersServer<Face>>().await;
+    health.set_serving::<consumers_server::ConsumersServer<Face>>().await;
     health.set_serving::<access_keys_server::AccessKeysServer<Face>>().await;
     health.set_serving::<cluster_server::ClusterServer<Face>>().await;
     let reflection = || {
@@ -60,6 +65,8 @@ pub async fn routes(node: Node) -> Result<Routes, tonic_reflection::server::Erro
         .add_service(service!(items_server::ItemsServer<Face>))
         .add_service(service!(tables_server::TablesServer<Face>))
         .add_service(service!(streams_server::StreamsServer<Face>))
+        .add_service(service!(triggers_server::TriggersServer<Face>))
+        .add_service(service!(consumers_server::ConsumersServer<Face>))
         .add_service(service!(access_keys_server::AccessKeysServer<Face>))
         .add_service(service!(cluster_server::ClusterServer<Face>));
     let measured = node.clone();
@@ -67,7 +74,7 @@ pub async fn routes(node: Node) -> Result<Routes, tonic_reflection::server::Erro
         .into_axum_router()
         .route("/metrics", get(move || std::future::ready(measured.render_metrics())))
         .route("/health", get(|| std::future::ready("ok\n")));
-    Ok(http::routes(router, node).into())
+    Ok(http::routes(lambda::routes(router, node.clone()), node).into())
 }
 
 /// The services.

@@ -22,8 +22,12 @@ use flate2::{
 use futures::StreamExt;
 use tokio::time::timeout;
 
-use super::{auth, dispatch, error::Fault, json, json_out::Object};
-use crate::{model::limits::REQUEST_BYTES_MAX, node::Node, rpc::Remote};
+use super::{auth, dispatch, error::Fault, json};
+use crate::{
+    model::{json::Object, limits::REQUEST_BYTES_MAX},
+    node::Node,
+    rpc::Remote,
+};
 
 /// What the service calls its JSON.
 const CONTENT_TYPE: &str = "application/x-amz-json-1.0";
@@ -139,6 +143,7 @@ async fn post(node: &Node, request: Request) -> Response<Body> {
     let answered = match timeout(BODY_DEADLINE, read(&parts.headers, body)).await.unwrap_or(slow) {
         Ok((received, body)) => {
             let signed = auth::Request {
+                service: auth::DYNAMODB,
                 method: parts.method.as_str(),
                 path: parts.uri.path(),
                 query: parts.uri.query().unwrap_or_default(),
@@ -172,26 +177,67 @@ async fn admit(
     signed: &auth::Request<'_>,
     body: &[u8],
 ) -> Result<(), Fault> {
-    let faulty = |fault| match dispatch::check_json(body) {
-        Ok(()) => Err(fault),
-        Err(syntax) => Err(syntax),
+    let admitted = match dispatch::exists(target) {
+        true => authenticate(node, remote, signed).await,
+        false => Err(Fault::UnknownOperation),
     };
-    if !dispatch::exists(target) {
-        return faulty(Fault::UnknownOperation);
+    match admitted {
+        Err(fault @ (Fault::UnknownOperation | Fault::NotLocal | Fault::Auth(_))) => {
+            dispatch::check_json(body).and(Err(fault))
+        }
+        admitted => admitted,
     }
+}
+
+/// Whether the client may use this endpoint.
+async fn authenticate(node: &Node, remote: Option<Remote>, signed: &auth::Request<'_>) -> Result<(), Fault> {
     // The keys a node had when it stopped may be long past.
     node.settled().await?;
     let catalog = node.catalog();
-    let admitted = if catalog.access_keys.is_empty() {
+    if catalog.access_keys.is_empty() {
         if !remote.is_some_and(|remote| remote.is_local()) {
-            return faulty(Fault::NotLocal);
+            return Err(Fault::NotLocal);
         }
-        auth::accept_any(signed)
-    } else {
-        let secret_of = |id: &str| catalog.access_keys.get(id).map(|key| key.secret.as_str());
-        auth::verify(signed, secret_of, node.now_ms()).map(|_| ())
+        return auth::accept_any(signed).map_err(Fault::Auth);
+    }
+    let secret_of = |id: &str| catalog.access_keys.get(id).map(|key| key.secret.as_str());
+    auth::verify(signed, secret_of, node.now_ms()).map(|_| ()).map_err(Fault::Auth)
+}
+
+/// A request to another service than DynamoDB, by a client that may use it.
+pub(super) struct Admitted {
+    pub method: Method,
+    pub path: String,
+    /// Still percent-encoded; see [`auth::query_parameter`].
+    pub query: String,
+    pub body: Bytes,
+}
+
+/// Reads a request to another service, if its client may use that.
+pub(super) async fn admit_to(
+    node: &Node,
+    service: &'static str,
+    request: Request,
+) -> Result<Admitted, Fault> {
+    let host = host(&request);
+    let (mut parts, body) = request.into_parts();
+    if let (None, Ok(host)) = (parts.headers.get(header::HOST), HeaderValue::from_str(&host)) {
+        parts.headers.insert(header::HOST, host);
+    }
+    let remote = parts.extensions.get::<Remote>().copied();
+    let slow = Err(Fault::Body(json::Fault::Syntax));
+    let (received, body) = timeout(BODY_DEADLINE, read(&parts.headers, body)).await.unwrap_or(slow)?;
+    let (path, query) = (parts.uri.path().to_owned(), parts.uri.query().unwrap_or_default().to_owned());
+    let signed = auth::Request {
+        service,
+        method: parts.method.as_str(),
+        path: &path,
+        query: &query,
+        headers: &parts.headers,
+        body: &received,
     };
-    admitted.or_else(|fault| faulty(Fault::Auth(fault)))
+    authenticate(node, remote, &signed).await?;
+    Ok(Admitted { method: parts.method, path, query, body })
 }
 
 /// Reads a body that is refused, so that the client gets to read why.

@@ -1,7 +1,10 @@
 //! Attribute values as texts: what they are, and what is wrong with them.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::api::json::{Fault, List, parse};
+use crate::model::codec;
 
 fn read(json: &str) -> Result<AttributeValue, Error> {
     let body = format!(r#"{{"a":{json}}}"#);
@@ -250,4 +253,29 @@ fn deep_values_do_not_overflow_the_stack() {
         }
     };
     std::thread::Builder::new().stack_size(2 << 20).spawn(test).expect("a thread").join().expect("it passes");
+}
+
+fn written(item: &Item) -> String {
+    let mut stored = Vec::new();
+    codec::encode_item(item, &mut stored);
+    let mut json = Vec::new();
+    crate::model::json::write_item(&stored, &mut json).expect("sound");
+    String::from_utf8(json).expect("JSON is UTF-8")
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_again(some in codec::tests::items()) {
+        let json = written(&some);
+        prop_assert_eq!(parse::<Attributes>(json.as_bytes()), Ok(Attributes(Ok(some))), "{}", json);
+    }
+
+    #[test]
+    fn any_text_survives(text in any::<String>(), bytes in any::<Vec<u8>>()) {
+        let name = AttributeName::parse(&format!("a{text}")).expect("not empty");
+        let pairs = [(name, AttributeValue::L(vec![AttributeValue::S(text), AttributeValue::B(bytes.into())]))];
+        let some: Item = pairs.into_iter().collect();
+        let json = written(&some);
+        prop_assert_eq!(parse::<Attributes>(json.as_bytes()), Ok(Attributes(Ok(some))), "{}", json);
+    }
 }

@@ -71,6 +71,11 @@ impl Parsed {
         self.key_condition.is_some() || self.key_conditions.is_some()
     }
 
+    /// The projection that was given.
+    pub fn projection(self) -> Option<Projection> {
+        self.meaning.projection
+    }
+
     /// What they mean for a table with this key. Errors: `Invalid`.
     pub fn of(self, schema: &KeySchema) -> Result<Meaning, Error> {
         let mut meaning = self.meaning;

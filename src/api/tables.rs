@@ -109,8 +109,13 @@ pub(super) async fn delete(node: &Node, name: &str) -> Result<Table, Error> {
     let name = self::name(name)?;
     let table = find(node, &name).await?;
     match node.command(Command::DeleteTable { name, now_ms: node.now_ms() }).await? {
-        Outcome::Table(_) | Outcome::Done | Outcome::Node(_) => Ok(table),
         Outcome::Refused(refusal) => Err(refusal.into()),
+        Outcome::Table(_)
+        | Outcome::Done
+        | Outcome::Node(_)
+        | Outcome::Trigger(_)
+        | Outcome::Claimed(_)
+        | Outcome::Joined { .. } => Ok(table),
     }
 }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccessKey, Options, OptionsChange};
+use super::{AccessKey, Claim, ConsumerCommand, Options, OptionsChange, TriggerCommand};
 use crate::model::{
     KeySchema, StreamViewType, TableName,
-    id::{GroupId, NodeId, TableId},
+    id::{GroupId, NodeId, TableId, TriggerId},
 };
+use crate::stream::StreamArn;
 
 /// A change of the catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +115,10 @@ pub enum Command {
     },
     /// Gives partitions that have too few replicas one more each.
     Replicate,
+    /// Something about triggers.
+    Trigger(TriggerCommand),
+    /// Something about consumers.
+    Consumer(ConsumerCommand),
 }
 
 /// What the leader of a partition reports.
@@ -143,6 +148,17 @@ pub enum Outcome {
     Node(NodeId),
     /// The table has this id.
     Table(TableId),
+    /// The trigger has this id.
+    Trigger(TriggerId),
+    /// A shard of a trigger is claimed.
+    Claimed(Box<Claim>),
+    /// A program takes part in a consumer.
+    Joined {
+        /// The table.
+        table: TableId,
+        /// Whether the consumer was created.
+        created: bool,
+    },
     /// No, and nothing was changed.
     Refused(Refusal),
 }
@@ -178,6 +194,33 @@ pub enum Refusal {
     /// There is no such access key.
     #[error("there is no access key {0}")]
     NoAccessKey(String),
+    /// There is no such trigger.
+    #[error("The resource you requested does not exist: trigger {0}")]
+    NoTrigger(TriggerId),
+    /// There is no such consumer.
+    #[error("Requested resource not found: Table {table} has no consumer {name}")]
+    NoConsumer {
+        /// The table.
+        table: String,
+        /// Its name.
+        name: String,
+    },
+    /// The function is fed by the stream already. The message is Lambda's.
+    #[error(
+        "The event source arn (\" {arn} \") and function (\" {function} \") provided mapping already exists. Please \
+         update or delete the existing mapping with UUID {id}",
+        arn = arn(.table, .stream_ms)
+    )]
+    TriggerExists {
+        /// The table.
+        table: TableName,
+        /// The stream.
+        stream_ms: u64,
+        /// The function.
+        function: String,
+        /// The trigger that feeds it.
+        id: TriggerId,
+    },
     /// A stream is on already.
     #[error("Table already has an enabled stream: TableName: {0}")]
     StreamEnabled(TableName),
@@ -187,4 +230,8 @@ pub enum Refusal {
     /// The command makes no sense.
     #[error("{0}")]
     Invalid(String),
+}
+
+fn arn(table: &TableName, stream_ms: &u64) -> StreamArn {
+    StreamArn { table: table.clone(), stream_ms: *stream_ms }
 }

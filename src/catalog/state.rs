@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Command, Options, OptionsChange, Outcome, Refusal, Report, place};
+use super::{
+    Command, Consumer, ConsumerKey, Options, OptionsChange, Outcome, Refusal, Report, Trigger, place,
+};
 use crate::model::{
     HashRange, KeySchema, StreamViewType, TableName,
-    id::{GroupId, NodeId, TableId},
+    id::{GroupId, NodeId, TableId, TriggerId},
 };
 
 /// Everything the cluster knows of itself.
@@ -35,6 +37,10 @@ pub struct Catalog {
     pub last_ms: u64,
     /// Who may use the DynamoDB endpoint, by access key id; if there are none, see `api::auth`.
     pub access_keys: BTreeMap<String, AccessKey>,
+    /// The triggers.
+    pub triggers: BTreeMap<TriggerId, Trigger>,
+    /// The consumers.
+    pub consumers: BTreeMap<ConsumerKey, Consumer>,
 }
 
 /// An access key. The secret is kept as it is: signatures are checked by making them again.
@@ -220,10 +226,12 @@ impl Catalog {
 
     /// Applies a command. Total: every command has an outcome on every state.
     pub fn apply(&mut self, command: Command) -> Outcome {
-        match self.decide(command) {
-            Ok(outcome) => outcome,
-            Err(refusal) => Outcome::Refused(refusal),
+        let is_of_tables = !matches!(command, Command::Trigger(_) | Command::Consumer(_));
+        let outcome = self.decide(command).unwrap_or_else(Outcome::Refused);
+        if is_of_tables {
+            self.follow_tables();
         }
+        outcome
     }
 
     fn decide(&mut self, command: Command) -> Result<Outcome, Refusal> {
@@ -274,6 +282,8 @@ impl Catalog {
                 self.replicate();
                 Ok(Outcome::Done)
             }
+            Command::Trigger(command) => self.change_trigger(command),
+            Command::Consumer(command) => self.change_consumer(command),
         }
     }
 
@@ -441,6 +451,7 @@ impl Catalog {
             for group in table.partitions {
                 self.partitions.remove(&group);
             }
+            self.reap_triggers();
         }
     }
 
@@ -486,6 +497,7 @@ impl Catalog {
         for id in gone {
             self.forget_table(id);
         }
+        self.reap_triggers();
     }
 
     fn replicate(&mut self) {

@@ -1,6 +1,6 @@
 //! `bench`: measuring a running cluster. What is asked, in which order things happen; the parts are in
 //! `bench_requests` (what is sent), `bench_clients` (how), `bench_dynamodb` (the same by the DynamoDB protocol),
-//! `bench_streams` (reading) and `bench_report` (the result).
+//! `bench_streams` (reading), `bench_trigger` (functions) and `bench_report` (the result).
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::bench_report::{Measured, Moment, Report};
 use super::bench_requests::{Keys, Operation, QUERY_ITEMS, Subject, Template};
 use super::output::progress;
 use super::table::{PATIENCE, parse_view};
-use super::{Error, Global, bench_streams, key, time};
+use super::{Error, Global, bench_streams, bench_trigger, key, time};
 use crate::client::{Client, NewTable, Options, StreamViewType, Table};
 use crate::model::limits::PAGE_BYTES_MAX;
 use crate::model::{KeySchema, KeyType, TableName};
@@ -42,19 +42,23 @@ pub(super) enum Command {
     /// Puts items in batches.
     #[command(after_help = "Example:\n  watertable bench batch --batch 25 --clients 16")]
     Batch(Arguments),
-    /// Reads a whole stream, by Subscribe and by GetRecords, after filling a table. The DynamoDB protocol has only the
+    /// Reads a whole stream, by Subscribe, by GetRecords and by a consumer with two members, after filling a table. The DynamoDB protocol has only the
     /// second.
     #[command(after_help = "Example:\n  watertable bench stream-tail --keys 200000 --item-bytes 1024")]
     StreamTail(Arguments),
     /// Measures the time from a write to its record at a subscriber, while writers run.
     #[command(after_help = "Example:\n  watertable bench latency --clients 16 --stream NEW_AND_OLD_IMAGES")]
     Latency(Arguments),
+    /// Measures the time from a write to the call of a function with it, while writers run. The function is in this program
+    /// and does nothing.
+    #[command(after_help = "Example:\n  watertable bench trigger --rate 1000 --partitions 3")]
+    Trigger(Arguments),
 }
 
 /// What all of them understand.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// What the clients speak; batch and latency speak gRPC only. The DynamoDB protocol is JSON over HTTP/1.1, with one
+    /// What the clients speak; batch, latency and trigger speak gRPC only. The DynamoDB protocol is JSON over HTTP/1.1, with one
     /// connection for each client. Its requests carry a signature in form only: a node without access keys takes any
     /// from its own machine.
     #[arg(long, value_enum, default_value_t)]
@@ -158,11 +162,12 @@ impl Command {
             Self::Batch(arguments) => ("batch", arguments),
             Self::StreamTail(arguments) => ("stream-tail", arguments),
             Self::Latency(arguments) => ("latency", arguments),
+            Self::Trigger(arguments) => ("trigger", arguments),
         }
     }
 
     fn reads_stream(&self) -> bool {
-        matches!(self, Self::StreamTail(_) | Self::Latency(_))
+        matches!(self, Self::StreamTail(_) | Self::Latency(_) | Self::Trigger(_))
     }
 
     /// Whether the table is filled before measuring.
@@ -170,14 +175,15 @@ impl Command {
         match self {
             Self::Get(_) | Self::Update(_) | Self::Query(_) | Self::Mixed(_) => true,
             Self::StreamTail(_) => fresh,
-            Self::Put(_) | Self::Batch(_) | Self::Latency(_) => false,
+            Self::Put(_) | Self::Batch(_) | Self::Latency(_) | Self::Trigger(_) => false,
         }
     }
 
     /// Refuses arguments that do not go together.
     fn check(&self) -> Result<(), Error> {
         let (name, arguments) = self.parts();
-        if arguments.protocol != Protocol::Grpc && matches!(self, Self::Batch(_) | Self::Latency(_)) {
+        let only_grpc = matches!(self, Self::Batch(_) | Self::Latency(_) | Self::Trigger(_));
+        if arguments.protocol != Protocol::Grpc && only_grpc {
             return Err(Error::Invalid(format!("{name} speaks gRPC only")));
         }
         let Self::Query(_) = self else { return Ok(()) };
@@ -243,7 +249,7 @@ async fn measure(
     };
     let work = match command {
         Command::Put(_) => Work::One(template(Operation::Put)),
-        Command::Latency(_) => Work::StampedPut(template(Operation::Put)),
+        Command::Latency(_) | Command::Trigger(_) => Work::StampedPut(template(Operation::Put)),
         Command::Get(_) => Work::One(template(Operation::Get)),
         Command::Update(_) => Work::One(template(Operation::Update)),
         Command::Query(_) => Work::One(template(Operation::Query)),
@@ -275,6 +281,7 @@ async fn measure(
     };
     let measured = match command {
         Command::Latency(_) => bench_streams::latency(global.output, plan, table, arguments).await?,
+        Command::Trigger(_) => bench_trigger::latency(global.output, plan, table, arguments).await?,
         _ => run_plan(global.output, plan, arguments).await?,
     };
     Report::new(name, table, arguments).print(global.output, &measured)

@@ -1,6 +1,7 @@
 //! Reading streams under measurement: how fast a whole one can be read, and how soon a change arrives.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -15,7 +16,9 @@ use super::bench_report::{Measured, Moment, Report};
 use super::bench_requests::{VALUE_NAME, read_stamp};
 use super::output::{print_json, print_line, progress};
 use super::{Error, Output};
-use crate::client::{self, Client, Start, Stream, Subscription, Table};
+use crate::client::{
+    self, Client, Consumed, ConsumerStart, OpenConsumer, Start, Stream, Subscription, Table,
+};
 use crate::model::AttributeValue;
 use crate::rpc::wire::v1;
 
@@ -24,6 +27,12 @@ const EMPTY_PAGES: u32 = 3;
 
 /// Silence after which a subscription counts as read to its end.
 const IDLE: Duration = Duration::from_secs(3);
+
+/// Records a member is sent without an acknowledgement.
+const CREDIT: u32 = 5000;
+
+/// How often a member looks whether others have read the rest.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// How long subscribers wait for the records of the last writes.
 const LINGER: Duration = Duration::from_secs(1);
@@ -49,6 +58,8 @@ enum Way {
     Subscribe,
     /// Over gRPC.
     GetRecords,
+    /// Over gRPC: a consumer with two members, who acknowledge.
+    Consume,
     /// GetRecords by the DynamoDB protocol.
     DynamoDb,
 }
@@ -57,6 +68,7 @@ impl Way {
     fn name(self) -> &'static str {
         match self {
             Self::Subscribe => "subscribe",
+            Self::Consume => "consume",
             Self::GetRecords | Self::DynamoDb => "getRecords",
         }
     }
@@ -74,9 +86,14 @@ pub(super) async fn tail(
     let stream = client.describe_stream(arn).await?;
     let mut connections: Vec<Connection> =
         dialer.iter().flat_map(|dialer| (0..stream.shards.len()).map(|at| dialer.connection(at))).collect();
-    let ways = if dialer.is_some() { &[Way::DynamoDb][..] } else { &[Way::Subscribe, Way::GetRecords] };
+    let ways = if dialer.is_some() {
+        &[Way::DynamoDb][..]
+    } else {
+        &[Way::Subscribe, Way::GetRecords, Way::Consume]
+    };
     let bar = progress(output, 0, "{spinner} {msg} {pos} records");
     let mut documents = Vec::new();
+    let mut count = 0;
     for way in ways {
         bar.set_message(way.name());
         let begun = Instant::now();
@@ -86,11 +103,13 @@ pub(super) async fn tail(
         while passes == 0 || begun.elapsed() < arguments.duration {
             let one = match way {
                 Way::Subscribe => read_by_subscribe(client, &stream).await?,
+                Way::Consume => read_by_consumer(client, table, count).await?,
                 Way::GetRecords => read_by_get_records(client, &stream).await?,
                 Way::DynamoDb => read_by_dynamodb(&mut connections, &stream).await?,
             };
             volume.records += one.records;
             volume.bytes += one.bytes;
+            count = one.records;
             passes += 1;
             bar.set_position(volume.records);
         }
@@ -138,6 +157,35 @@ async fn read_by_subscribe(client: &Client, stream: &Stream) -> Result<Volume, E
         }
     }
     Ok(volume)
+}
+
+/// Reads so many records by a consumer of its own with two members.
+async fn read_by_consumer(client: &Client, table: &Table, count: u64) -> Result<Volume, Error> {
+    let open = OpenConsumer {
+        table_name: table.name.to_string(),
+        name: "bench".to_owned(),
+        start: ConsumerStart::TrimHorizon.into(),
+        credit: CREDIT,
+        ..OpenConsumer::default()
+    };
+    let read = AtomicU64::new(0);
+    let member = async || {
+        let mut consumption = client.consume(open.clone()).await?;
+        let mut bytes = 0;
+        while read.load(Ordering::Relaxed) < count {
+            // Another member may have read the last ones.
+            let Ok(next) = tokio::time::timeout(LOOK, consumption.next()).await else { continue };
+            if let Some(Consumed::Batch(batch)) = next? {
+                read.fetch_add(batch.records.len() as u64, Ordering::Relaxed);
+                bytes += batch.records.iter().map(|record| record.size_bytes).sum::<u64>();
+                consumption.acknowledge(&batch).await;
+            }
+        }
+        Ok::<u64, Error>(bytes)
+    };
+    let (one, other) = futures::future::try_join(member(), member()).await?;
+    client.delete_consumer(&table.name, "bench").await?;
+    Ok(Volume { records: read.into_inner(), bytes: one + other })
 }
 
 async fn read_by_get_records(client: &Client, stream: &Stream) -> Result<Volume, Error> {

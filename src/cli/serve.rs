@@ -47,6 +47,9 @@ pub(super) struct Arguments {
     /// Partitions of a table whose creator does not say.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=256))]
     partitions: Option<u32>,
+    /// Where functions are called that are named as AWS names them, by its API of event source mappings.
+    #[arg(long, value_name = "URL")]
+    function_endpoint: Option<String>,
     /// What is logged: error, warn, info, debug, or a filter like `info,watertable::node=debug`.
     #[arg(long, env = "WATERTABLE_LOG")]
     log: Option<String>,
@@ -59,7 +62,19 @@ impl Arguments {
             Some(path) => Config::read(path).map_err(|error| Error::Invalid(error.to_string()))?,
             None => Config::default(),
         };
-        let Self { listen, advertise, data, join, zone, engine, partitions, log, bootstrap, .. } = self;
+        let Self {
+            listen,
+            advertise,
+            data,
+            join,
+            zone,
+            engine,
+            partitions,
+            function_endpoint,
+            log,
+            bootstrap,
+            ..
+        } = self;
         if let Some(listen) = listen {
             config.listen = listen;
         }
@@ -71,6 +86,7 @@ impl Arguments {
         config.zone = zone.unwrap_or(config.zone);
         config.engine = engine.unwrap_or(config.engine);
         config.partitions = partitions.unwrap_or(config.partitions);
+        config.function_endpoint = function_endpoint.or(config.function_endpoint);
         config.log = log.unwrap_or(config.log);
         Ok(config)
     }
@@ -87,6 +103,7 @@ pub(super) async fn start(config: &Config) -> Result<Node, Error> {
         join: config.join.iter().map(|address| address.trim_start_matches("http://").to_owned()).collect(),
         zone: config.zone.clone(),
         partitions: config.partitions,
+        function_endpoint: config.function_endpoint.clone(),
         tail_bytes: config.tail_mib << 20,
         segment_bytes: None,
         timing: raft::Options::default(),

@@ -33,7 +33,7 @@ pub(super) struct Arguments {
     form: FormFlag,
 }
 
-fn parse_start(text: &str) -> Result<Start, String> {
+pub(super) fn parse_start(text: &str) -> Result<Start, String> {
     match text.to_ascii_lowercase().replace('_', "-").as_str() {
         "latest" => Ok(Start::Latest),
         "trim-horizon" => Ok(Start::TrimHorizon),
@@ -78,7 +78,7 @@ pub(super) async fn run(global: &Global, client: &Client, arguments: Arguments) 
 }
 
 /// One line for a record.
-fn line(output: Output, form: Form, shard: &str, record: &Record) -> String {
+pub(super) fn line(output: Output, form: Form, shard: &str, record: &Record) -> String {
     let name = table::short_name("EVENT_NAME_", record.event_name.as_str_name());
     let image = |item: &Option<_>| item.as_ref().map(|item| form.write(item));
     match output {

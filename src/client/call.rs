@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, Bytes};
 use prost::Message;
 use tokio::time::{Instant, timeout};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::client::Grpc;
 use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder, Streaming};
 use tonic::{Request, Status};
@@ -131,6 +132,27 @@ impl Client {
         let answer = async {
             grpc.ready().await.map_err(|error| Status::from_error(error.into()))?;
             grpc.server_streaming(Request::new(request), method.path(), codec).await
+        };
+        match timeout(limit, answer).await {
+            Ok(Ok(answer)) => Ok(answer.into_inner()),
+            Ok(Err(status)) => Err(Failure::from(status)),
+            Err(_) => Err(Failure::timed_out(limit)),
+        }
+    }
+
+    /// Opens a stream of answers to a stream of requests, on a connection of its own.
+    pub(super) async fn open_both(
+        &self,
+        node: &Node,
+        method: Method,
+        requests: ReceiverStream<Bytes>,
+    ) -> Result<Streaming<Bytes>, Failure> {
+        let limit = self.shared.options.deadline;
+        let codec = BytesCodec { request_bytes: 512, answer_bytes: 64 << 10 };
+        let mut grpc = grpc(node.own_channel());
+        let answer = async {
+            grpc.ready().await.map_err(|error| Status::from_error(error.into()))?;
+            grpc.streaming(Request::new(requests), method.path(), codec).await
         };
         match timeout(limit, answer).await {
             Ok(Ok(answer)) => Ok(answer.into_inner()),

@@ -74,6 +74,30 @@ methods! {
     GET_RECORDS = "Streams/GetRecords", Read;
     /// Follows a stream.
     SUBSCRIBE = "Streams/Subscribe", Read;
+    /// Takes part in a consumer.
+    CONSUME = "Consumers/Consume", Read;
+    /// A consumer.
+    GET_CONSUMER = "Consumers/GetConsumer", Read;
+    /// All consumers.
+    LIST_CONSUMERS = "Consumers/ListConsumers", Read;
+    /// Deletes a consumer.
+    DELETE_CONSUMER = "Consumers/DeleteConsumer", Write;
+    /// Creates a trigger.
+    CREATE_TRIGGER = "Triggers/CreateTrigger", Write;
+    /// A trigger.
+    GET_TRIGGER = "Triggers/GetTrigger", Read;
+    /// Triggers.
+    LIST_TRIGGERS = "Triggers/ListTriggers", Read;
+    /// Changes a trigger.
+    UPDATE_TRIGGER = "Triggers/UpdateTrigger", Write;
+    /// Deletes a trigger.
+    DELETE_TRIGGER = "Triggers/DeleteTrigger", Write;
+    /// Puts a trigger elsewhere.
+    REWIND_TRIGGER = "Triggers/RewindTrigger", Write;
+    /// Records that were given up.
+    LIST_FAILURES = "Triggers/ListFailures", Read;
+    /// Delivers such records again.
+    REDRIVE_TRIGGER = "Triggers/RedriveTrigger", Write;
     /// What a node knows of the cluster.
     GET_CLUSTER_STATUS = "Cluster/GetClusterStatus", Read;
 }
@@ -98,6 +122,6 @@ mod tests {
             assert!(text.contains(name), "{} is not a method of the API", method.path);
             assert_eq!(method.path().as_str(), method.path);
         }
-        assert_eq!(Method::ALL.len(), 22, "one for each rpc of proto/watertable/v1");
+        assert_eq!(Method::ALL.len(), 34, "one for each rpc of proto/watertable/v1");
     }
 }

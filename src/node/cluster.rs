@@ -4,6 +4,7 @@ use super::{
     Node,
     handle::{NodeView, ReplicaView},
     metrics::gauge,
+    operation::Vitals,
 };
 use crate::{
     model::id::{GroupId, NodeId},
@@ -76,6 +77,29 @@ impl Node {
         }
     }
 
+    /// What this node has counted.
+    pub(super) fn own_vitals(&self) -> Vitals {
+        let stats = self.shared.log.stats();
+        let lag = self.lags().into_iter().map(|(_, lag)| lag).max();
+        Vitals {
+            log_bytes: stats.plain.bytes + stats.stream.bytes,
+            items_bytes: self.shared.items.size_bytes(),
+            stream_lag_entries: lag.unwrap_or(0),
+            ..self.metrics().vitals()
+        }
+    }
+
+    /// Entries logged here and not yet readable, by partition; of those that are not idle.
+    fn lags(&self) -> Vec<(GroupId, u64)> {
+        let replicas = self.replicas().into_iter().filter(|replica| !replica.group.is_asleep());
+        let lag = |replica: std::sync::Arc<super::replica::Replica>| {
+            let status = replica.group.status();
+            let applied = status.applied.map_or(0, |applied| applied.index);
+            (replica.group.id(), status.last_index.unwrap_or(0).saturating_sub(applied))
+        };
+        replicas.map(lag).collect()
+    }
+
     /// Disk bytes of the log: of tables without a stream, of tables with one.
     pub fn log_bytes(&self) -> (u64, u64) {
         let stats = self.shared.log.stats();
@@ -109,18 +133,21 @@ impl Node {
         );
         let serving = self.replicas().iter().filter(|replica| replica.serves()).count() as u64;
         gauge(&mut out, "raft_leaderships", "Partitions this node leads.", &plain(serving));
-        let lag: Vec<_> = self
-            .replicas()
-            .iter()
-            .filter(|replica| !replica.group.is_asleep())
-            .map(|replica| {
-                let status = replica.group.status();
-                let applied = status.applied.map_or(0, |applied| applied.index);
-                let lag = status.last_index.unwrap_or(0).saturating_sub(applied);
-                (format!("{{partition=\"{}\"}}", replica.group.id()), lag)
-            })
-            .collect();
+        let lag = |(group, lag): (GroupId, u64)| (format!("{{partition=\"{group}\"}}"), lag);
+        let lag: Vec<_> = self.lags().into_iter().map(lag).collect();
         gauge(&mut out, "stream_lag_entries", "Entries logged here and not yet readable.", &lag);
+        gauge(
+            &mut out,
+            "trigger_lag_milliseconds",
+            "Age of the oldest record that a trigger has read and not delivered, of the shards delivered here.",
+            &self.trigger_lags(),
+        );
+        gauge(
+            &mut out,
+            "consumer_lag_milliseconds",
+            "Age of the oldest record that is not acknowledged, of the shards led here.",
+            &self.consumer_lags(),
+        );
         out
     }
 }

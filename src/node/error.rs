@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::{catalog, expression, model, partition, raft, stream};
+use crate::{catalog, delivery, expression, model, partition, raft, stream};
 
 /// Why an operation was not done. Five kinds, by what the caller does next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
@@ -87,6 +87,12 @@ impl From<expression::legacy::Invalid> for Error {
     }
 }
 
+impl From<delivery::SettingsError> for Error {
+    fn from(error: delivery::SettingsError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}
+
 impl From<partition::StartFault> for Error {
     fn from(fault: partition::StartFault) -> Self {
         Self::Invalid(fault.to_string())
@@ -124,10 +130,14 @@ impl From<catalog::Refusal> for Error {
     fn from(refusal: catalog::Refusal) -> Self {
         use catalog::Refusal;
         match refusal {
-            Refusal::TableExists(_) | Refusal::TableBusy { .. } => Self::InUse(refusal.to_string()),
-            Refusal::NoTable(_) | Refusal::NoNode(_) | Refusal::NoAccessKey(_) => {
-                Self::NotFound(refusal.to_string())
+            Refusal::TableExists(_) | Refusal::TableBusy { .. } | Refusal::TriggerExists { .. } => {
+                Self::InUse(refusal.to_string())
             }
+            Refusal::NoTable(_)
+            | Refusal::NoNode(_)
+            | Refusal::NoAccessKey(_)
+            | Refusal::NoTrigger(_)
+            | Refusal::NoConsumer { .. } => Self::NotFound(refusal.to_string()),
             Refusal::StreamEnabled(_)
             | Refusal::StreamDisabled(_)
             | Refusal::TableProtected

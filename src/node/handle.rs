@@ -1,19 +1,19 @@
 //! The node as the rooms above hold it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use tokio::sync::watch;
 
 use super::{
-    Error, Metrics, environment::Environment, identity::Identity, replica::Replica, reporter::Reporter,
-    tasks::Tasks,
+    Error, Metrics, consumers::Behind, environment::Environment, identity::Identity,
+    progress::ProgressKeeper, replica::Replica, reporter::Reporter, tasks::Tasks,
 };
 use crate::{
-    catalog::Catalog,
+    catalog::{Catalog, ConsumerKey},
     expression,
     log::Log,
     model::{
@@ -21,7 +21,7 @@ use crate::{
         id::{GroupId, NodeId},
     },
     raft::{Group, Role},
-    rpc::Peers,
+    rpc::{HttpClient, Peers},
     storage::Items,
 };
 
@@ -49,7 +49,16 @@ pub(super) struct Shared {
     pub replicas: RwLock<BTreeMap<GroupId, Arc<Replica>>>,
     pub reporter: Reporter,
     pub partitions_default: u32,
+    pub function_endpoint: Option<String>,
     pub expressions: expression::Cache,
+    /// Calls functions.
+    pub http: HttpClient,
+    /// Keeps how far triggers and consumers have come.
+    pub progress: ProgressKeeper,
+    /// The members of consumers that are served here.
+    pub members: Mutex<BTreeSet<u64>>,
+    /// How far consumers are behind in shards led here.
+    pub behind: Mutex<BTreeMap<ConsumerKey, Behind>>,
 }
 
 /// A replica on this node, as the status shows it.
@@ -123,6 +132,11 @@ impl Node {
     /// How many partitions a table gets when its creator does not say.
     pub fn partitions_default(&self) -> u32 {
         self.shared.partitions_default
+    }
+
+    /// Where functions are called that have no address of their own.
+    pub fn function_endpoint(&self) -> Option<&str> {
+        self.shared.function_endpoint.as_deref()
     }
 
     /// The expressions its clients have used lately.

@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 
-use super::Error;
-use crate::{log::WriteBatch, partition::Answer, stream::Record};
+use super::{Error, operation::Vitals};
+use crate::{delivery::Verdict, log::WriteBatch, partition::Answer, stream::Record};
 
 /// Upper bounds of the buckets, microseconds; one more holds the rest.
 const BOUNDS_US: [u64; 16] = [
@@ -28,6 +28,10 @@ impl Histogram {
         let bucket = BOUNDS_US.partition_point(|bound| *bound < us);
         self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
         self.sum_us.fetch_add(us, Ordering::Relaxed);
+    }
+
+    fn count(&self) -> u64 {
+        self.buckets.iter().map(|bucket| bucket.load(Ordering::Relaxed)).sum()
     }
 
     fn write(&self, out: &mut String, name: &str, help: &str) {
@@ -66,6 +70,12 @@ pub struct Metrics {
     log_bytes: AtomicU64,
     stream_records: AtomicU64,
     stream_bytes: AtomicU64,
+    trigger_calls: Histogram,
+    trigger_calls_failed: AtomicU64,
+    trigger_calls_busy: AtomicU64,
+    trigger_records: AtomicU64,
+    trigger_records_discarded: AtomicU64,
+    consumer_records: AtomicU64,
 }
 
 impl Metrics {
@@ -108,11 +118,48 @@ impl Metrics {
         self.stream_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
+    pub(super) fn trigger_call(&self, took: Duration, records: usize, verdict: &Verdict) {
+        self.trigger_calls.record(took);
+        match verdict {
+            Verdict::Delivered { .. } => {
+                self.trigger_records.fetch_add(records as u64, Ordering::Relaxed);
+            }
+            Verdict::Failed(_) | Verdict::FailedFrom(_) => {
+                self.trigger_calls_failed.fetch_add(1, Ordering::Relaxed);
+            }
+            Verdict::Busy(_) => {
+                self.trigger_calls_busy.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    pub(super) fn consumed(&self, records: usize) {
+        self.consumer_records.fetch_add(records as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn trigger_discarded(&self, records: usize) {
+        self.trigger_records_discarded.fetch_add(records as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn vitals(&self) -> Vitals {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Vitals {
+            writes: self.writes.count(),
+            writes_rejected: count(&self.writes_rejected),
+            writes_unavailable: count(&self.writes_unavailable),
+            writes_unknown: count(&self.writes_unknown),
+            reads: self.reads.count(),
+            stream_records: count(&self.stream_records),
+            ..Vitals::default()
+        }
+    }
+
     /// The counters as text.
     pub fn render(&self, out: &mut String) {
         self.writes.write(out, "node_write_seconds", "Time from a write's arrival to its answer.");
         self.reads.write(out, "node_read_seconds", "Time of a read of items.");
         self.fsyncs.write(out, "log_fsync_seconds", "Time of one sync of one lane of the log.");
+        self.trigger_calls.write(out, "trigger_call_seconds", "Time from a function's call to its answer.");
         for (name, help, counter) in [
             ("node_writes_rejected_total", "Writes answered no.", &self.writes_rejected),
             ("node_writes_unavailable_total", "Writes that did not happen.", &self.writes_unavailable),
@@ -124,6 +171,11 @@ impl Metrics {
             ("log_bytes_total", "Bytes written to the log.", &self.log_bytes),
             ("stream_records_total", "Stream records read.", &self.stream_records),
             ("stream_bytes_total", "Bytes of stream records read, by DynamoDB's sizes.", &self.stream_bytes),
+            ("trigger_calls_failed_total", "Calls that functions failed.", &self.trigger_calls_failed),
+            ("trigger_calls_busy_total", "Calls that functions did not take.", &self.trigger_calls_busy),
+            ("trigger_records_total", "Records of calls that succeeded whole.", &self.trigger_records),
+            ("trigger_records_discarded_total", "Records given up.", &self.trigger_records_discarded),
+            ("consumer_records_total", "Records sent to members of consumers.", &self.consumer_records),
         ] {
             counter_line(out, name, help, counter.load(Ordering::Relaxed));
         }

@@ -3,7 +3,10 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::Error;
+use super::{
+    Error,
+    copy::{Copied, CopyRequest},
+};
 use crate::{
     catalog::{Command, Outcome},
     expression::ast::Projection,
@@ -40,12 +43,16 @@ pub(super) enum Operation {
     Locate { stream_ms: u64, start: Start },
     /// Records of a shard; done by the leader if `consistent`, else by any replica.
     Records(RecordsRequest),
+    /// A page of items with the place of the log it is as of; done by any replica.
+    Copy(CopyRequest),
     /// How many items there are, and their bytes; done by any replica.
     Count,
     /// A command for the catalog; done by its leader.
     Command(Command),
     /// How far the catalog is applied, everything acknowledged included; done by its leader.
     CatalogIndex,
+    /// What the asked node has counted.
+    Vitals,
 }
 
 /// Asks for records of a shard.
@@ -108,11 +115,36 @@ pub(super) enum Done {
     Page(Page),
     Locate(Cursor),
     Records(Changes),
+    Copied(Copied),
     /// Items, bytes.
     Count(u64, u64),
     /// With the index of the command's entry.
     Command(Outcome, u64),
     CatalogIndex(u64),
+    Vitals(Vitals),
+}
+
+/// What a node has counted since it started, and what it holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vitals {
+    /// Writes done.
+    pub writes: u64,
+    /// Writes answered no.
+    pub writes_rejected: u64,
+    /// Writes that did not happen.
+    pub writes_unavailable: u64,
+    /// Writes whose outcome is unknown.
+    pub writes_unknown: u64,
+    /// Reads of items.
+    pub reads: u64,
+    /// Stream records read.
+    pub stream_records: u64,
+    /// Disk taken by the log, bytes.
+    pub log_bytes: u64,
+    /// Disk taken by the items, bytes.
+    pub items_bytes: u64,
+    /// Entries logged and not yet readable, of the partition that has most of them.
+    pub stream_lag_entries: u64,
 }
 
 pub(super) fn encode<T: Serialize>(value: &T) -> Bytes {

@@ -1,13 +1,13 @@
 //! The way of an operation to the replica that can do it: here, or on another node.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     Error, Node,
-    operation::{Done, Operation, Read, decode, encode},
+    operation::{Done, Operation, Read, Vitals, decode, encode},
 };
 use crate::{
     catalog::{Catalog, Command, Outcome, Partition, Table},
@@ -21,6 +21,8 @@ use crate::{
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 /// How long an operation that did not happen is tried again: long enough for a partition to find a new leader.
 const PATIENCE: Duration = Duration::from_millis(2500);
+/// How long another node may take to say what it has counted.
+const VITALS_PATIENCE: Duration = Duration::from_millis(500);
 /// How long to wait before an operation that did not happen is tried again.
 const RETRY: Duration = Duration::from_millis(25);
 
@@ -214,6 +216,9 @@ impl Node {
     }
 
     async fn perform_on_catalog(&self, operation: &Operation) -> Result<Done, Error> {
+        if matches!(operation, Operation::Vitals) {
+            return Ok(Done::Vitals(self.own_vitals()));
+        }
         let group = &self.shared.catalog_group;
         if group.leadership().led_term().is_none() {
             return Err(Error::no_leader());
@@ -235,9 +240,26 @@ impl Node {
             | Operation::Get { .. }
             | Operation::Read(_)
             | Operation::Locate { .. }
+            | Operation::Copy(_)
             | Operation::Count
+            | Operation::Vitals
             | Operation::Records(_) => Err(Error::Internal),
         }
+    }
+
+    /// What every node that is alive has counted.
+    pub async fn vitals(&self) -> BTreeMap<NodeId, Vitals> {
+        let catalog = self.catalog();
+        let alive = catalog.nodes.keys().copied().filter(|node| self.shared.peers.is_alive(*node));
+        let others = alive.filter(|node| *node != self.id()).map(|node| async move {
+            let deadline = Instant::now() + VITALS_PATIENCE;
+            match self.call(node, GroupId::CATALOG, &Operation::Vitals, deadline).await {
+                Ok(Done::Vitals(vitals)) => Some((node, vitals)),
+                _ => None,
+            }
+        });
+        let others = futures::future::join_all(others).await.into_iter().flatten();
+        others.chain([(self.id(), self.own_vitals())]).collect()
     }
 
     /// Does a reading operation here or elsewhere, again while that may help.
@@ -377,17 +399,21 @@ impl Node {
                 self.confirm(&replica, request.consistent).await?;
                 self.records_here(&replica, request).await.map(Done::Records)
             }
+            Operation::Copy(request) => {
+                self.confirm(&replica, false).await?;
+                self.copy_here(&replica, request).await.map(Done::Copied)
+            }
             Operation::Count => {
                 self.confirm(&replica, false).await?;
                 let published = replica.published.borrow();
                 Ok(Done::Count(published.items, published.bytes))
             }
-            Operation::Command(_) | Operation::CatalogIndex => Err(Error::Internal),
+            Operation::Command(_) | Operation::CatalogIndex | Operation::Vitals => Err(Error::Internal),
         }
     }
 
-    /// For a consistent operation: certainty that this replica leads and has applied everything acknowledged. For
-    /// another: that it is not behind what it has shown before it was started again.
+    /// For a consistent operation: certainty that this replica leads and has applied everything that was acknowledged, or
+    /// shown by any replica. For another: that it is not behind what it has shown before it was started again.
     pub(super) async fn confirm(
         &self,
         replica: &super::replica::Replica,

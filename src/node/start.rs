@@ -17,15 +17,15 @@ use tokio::{
 use tonic::service::Routes;
 
 use super::{
-    Metrics, Node, controller,
+    Metrics, Node, consumers, controller,
     environment::Environment,
     handle::Shared,
     identity::Identity,
-    reconcile,
+    progress, reconcile,
     reporter::{self, Reporter},
     service,
     tasks::Tasks,
-    trimmer,
+    triggers, trimmer,
 };
 use crate::{
     catalog::{Catalog, Command, Report},
@@ -34,7 +34,7 @@ use crate::{
     model::id::{GroupId, NodeId},
     raft::{self, CatalogMachine, Group, LogStore, Machine},
     rpc::{
-        Io, Peers, Self_, channel,
+        HttpClient, Io, Peers, Self_, channel,
         wire::peer::{JoinRequest, peer_client::PeerClient},
     },
     storage,
@@ -55,6 +55,8 @@ pub struct Settings {
     pub zone: String,
     /// Partitions of a table whose creator does not say.
     pub partitions: u32,
+    /// Where functions are called that have no address of their own.
+    pub function_endpoint: Option<String>,
     /// Bytes of recent log entries kept in memory.
     pub tail_bytes: usize,
     /// Bytes of a segment of the log; absent: the log's own default.
@@ -130,6 +132,7 @@ pub async fn start(settings: Settings, environment: Environment) -> Result<Start
     }
     let me = Self_ { cluster_id: identity.cluster_id.clone(), node: identity.node, address: address.clone() };
     let (connector, clock) = (environment.connector.clone(), environment.clock.clone());
+    let http = HttpClient::new(connector.clone());
     let peers = Peers::new(me, connector, clock, settings.timing.heartbeat * 2);
     let io = |what: &str| failed(what.to_owned());
     let (machine, catalog) = CatalogMachine::open(stores.catalog).map_err(io("the catalog does not open"))?;
@@ -169,7 +172,12 @@ pub async fn start(settings: Settings, environment: Environment) -> Result<Start
         replicas: Default::default(),
         reporter,
         partitions_default: settings.partitions,
+        function_endpoint: settings.function_endpoint.clone(),
         expressions: expression::Cache::new(EXPRESSIONS_MAX, EXPRESSIONS_BYTES_MAX),
+        http,
+        progress: Default::default(),
+        members: Default::default(),
+        behind: Default::default(),
     };
     let node = Node { shared: Arc::new(shared) };
     reconcile::connect(&node, &expected);
@@ -283,6 +291,9 @@ async fn begin(node: &Node, settings: &Settings, reports: mpsc::Receiver<Report>
     tasks.spawn("reporter", reporter::run(node.clone(), reports));
     tasks.spawn("controller", controller::run(node.clone(), settings.timing));
     tasks.spawn("trimmer", trimmer::run(node.clone()));
+    tasks.spawn("progress", progress::run(node.clone()));
+    tasks.spawn("triggers", triggers::run(node.clone()));
+    tasks.spawn("consumers", consumers::run(node.clone()));
 }
 
 /// Writes the first entry of a cluster.

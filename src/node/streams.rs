@@ -204,7 +204,7 @@ impl Node {
         Ok(RecordsPage { records, view_type: projection.view_type, next: page.next })
     }
 
-    async fn records_to_the_end(&self, request: RecordsRequest) -> Result<Changes, Error> {
+    pub(super) async fn records_to_the_end(&self, request: RecordsRequest) -> Result<Changes, Error> {
         let here = self.replica(request.group);
         let page = match &here {
             // A replica that has heard of the shard reads here; one that has not yet asks another.
@@ -235,7 +235,10 @@ impl Node {
     }
 }
 
-fn project(projection: &Projection, change: LoggedChange) -> Result<Record, crate::model::Corrupt> {
+pub(super) fn project(
+    projection: &Projection,
+    change: LoggedChange,
+) -> Result<Record, crate::model::Corrupt> {
     let LoggedChange { index, ordinal, now_ms, key, existed, old, new } = change;
     let item_key = key.get(8..).unwrap_or_default();
     projection.record((index, ordinal), now_ms, item_key, existed, old, new)

@@ -27,11 +27,19 @@ use crate::{
         id::{GroupId, Position, TableId},
     },
     partition::{self, Batch, entry},
-    storage::{CatalogStore, Items},
+    storage::{CatalogStore, Items, ItemsView},
 };
 
 /// Bytes of changes applied in one batch at most (an entry may exceed it alone).
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// The state of a partition in a view of the items.
+pub fn state_in(view: &dyn ItemsView, group: GroupId) -> io::Result<Published> {
+    let Some(stored) = view.state(group).map_err(io::Error::other)? else { return Ok(Published::default()) };
+    let persisted: Persisted =
+        postcard::from_bytes(&stored).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    Ok(persisted.state)
+}
 
 /// One group's machine.
 pub enum Machine {

@@ -17,6 +17,17 @@ pub enum EventName {
     Remove,
 }
 
+impl EventName {
+    /// As AWS writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Insert => "INSERT",
+            Self::Modify => "MODIFY",
+            Self::Remove => "REMOVE",
+        }
+    }
+}
+
 /// One record of a stream; items are encoded (`model::codec`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {

@@ -267,6 +267,8 @@ impl Node {
             "DescribeStream" | "GetRecords" | "GetShardIterator" | "ListStreams" => {
                 "DynamoDBStreams_20120810"
             }
+            "GetClusterStatus" | "DescribePartitions" => "Watertable_V1",
+            _ if operation.contains("Trigger") || operation.contains("Failures") => "Watertable_V1",
             _ => "DynamoDB_20120810",
         };
         let headers = format!(

@@ -1,11 +1,10 @@
-//! Answers as texts.
+//! Items and objects as texts.
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::api::json::{Attributes, parse};
 use crate::model::codec::{self, tests};
-use crate::model::{AttributeName, AttributeValue, Item, Number};
+use crate::model::{AttributeValue, Number};
 
 fn written(write: impl FnOnce(&mut Vec<u8>) -> Result<(), Corrupt>) -> String {
     let mut out = b"before".to_vec();
@@ -21,8 +20,8 @@ fn an_item_of_every_type() {
         r#""f":{"NULL":true},"g":{"M":{"x":{"NULL":true}}},"h":{"L":[{"L":[]},{"S":""}]},"i":{"SS":["","z"]},"#,
         r#""j":{"NS":["-1","0","1"]},"k":{"BS":["CQ=="]}}"#
     );
-    assert_eq!(written(|out| item(tests::SAMPLE, out)), expected);
-    assert_eq!(written(|out| item(&[], out)), "{}");
+    assert_eq!(written(|out| write_item(tests::SAMPLE, out)), expected);
+    assert_eq!(written(|out| write_item(&[], out)), "{}");
     assert_eq!(written(|out| nested(&[0x32, 0], NESTING_MAX, out)), r#"{"M":{}}"#);
     assert_eq!(written(|out| nested(&[0x28, 1], NESTING_MAX, out)), r#"{"NULL":true}"#);
 }
@@ -154,7 +153,7 @@ fn what_is_no_json_is_corrupt() {
     for stored in values {
         assert!(nested(stored, NESTING_MAX, &mut out).is_err(), "{stored:?}");
     }
-    assert!(item(&tests::SAMPLE[..tests::SAMPLE.len() - 1], &mut out).is_err());
+    assert!(write_item(&tests::SAMPLE[..tests::SAMPLE.len() - 1], &mut out).is_err());
     let mut object = Object::begin(&mut out);
     assert!(object.items("a", [tests::SAMPLE, &[1]]).is_err());
     assert!(object.object("b", |object| object.item("c", &[1])).is_err());
@@ -165,38 +164,19 @@ fn what_is_no_json_is_corrupt() {
 fn the_deepest_value_is_written_and_no_deeper_one() {
     let mut out = Vec::new();
     assert!(
-        item(&tests::nested_lists(NESTING_MAX - 1), &mut out).is_ok(),
+        write_item(&tests::nested_lists(NESTING_MAX - 1), &mut out).is_ok(),
         "what is inside the lists is a level"
     );
-    assert!(item(&tests::nested_lists(NESTING_MAX), &mut out).is_err());
-    assert!(item(&tests::nested_lists(100_000), &mut out).is_err());
+    assert!(write_item(&tests::nested_lists(NESTING_MAX), &mut out).is_err());
+    assert!(write_item(&tests::nested_lists(100_000), &mut out).is_err());
 }
 
 proptest! {
-    #[test]
-    fn what_is_written_is_read_again(some in tests::items()) {
-        let mut stored = Vec::new();
-        codec::encode_item(&some, &mut stored);
-        let json = written(|out| item(&stored, out));
-        prop_assert_eq!(parse::<Attributes>(json.as_bytes()), Ok(Attributes(Ok(some))), "{}", json);
-    }
-
     #[test]
     fn hostile_bytes_give_json_or_corrupt(bytes in prop::collection::vec(tests::wire_byte(), 0..60)) {
         let mut out = Vec::new();
         if nested(&bytes, NESTING_MAX, &mut out).is_ok() {
             prop_assert!(serde_json::from_slice::<serde_json::Value>(&out).is_ok(), "{:?}", out);
         }
-    }
-
-    #[test]
-    fn any_text_survives(text in any::<String>(), bytes in any::<Vec<u8>>()) {
-        let name = AttributeName::parse(&format!("a{text}")).expect("not empty");
-        let pairs = [(name, AttributeValue::L(vec![AttributeValue::S(text), AttributeValue::B(bytes.into())]))];
-        let some: Item = pairs.into_iter().collect();
-        let mut stored = Vec::new();
-        codec::encode_item(&some, &mut stored);
-        let json = written(|out| item(&stored, out));
-        prop_assert_eq!(parse::<Attributes>(json.as_bytes()), Ok(Attributes(Ok(some))), "{}", json);
     }
 }

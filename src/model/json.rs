@@ -1,5 +1,5 @@
-//! Writing JSON of the DynamoDB protocol: answers straight into bytes, items from their stored form without decoding
-//! them to anything.
+//! Writing JSON as DynamoDB has it: objects straight into bytes, items from their stored form without decoding them to
+//! anything. Answers of the protocol are written so, and the events that functions are called with.
 //!
 //! Stored bytes are trusted as `model::lookup` trusts them: what cannot be written as JSON is `Corrupt`, and then what
 //! was written so far is no JSON and must be thrown away. Order within an item and duplicates are not looked at.
@@ -14,8 +14,9 @@ use crate::model::limits::NESTING_MAX;
 use crate::model::lookup::{self, Elements, Entries, Stored};
 
 /// A JSON object that is being written. Members stand in the order in which they are given; names are not compared.
+#[derive(Debug)]
 #[must_use = "an object that is not ended is no JSON"]
-pub(super) struct Object<'a> {
+pub struct Object<'a> {
     out: &'a mut Vec<u8>,
     empty: bool,
 }
@@ -82,7 +83,7 @@ impl<'a> Object<'a> {
 
     /// A stored item. Errors: `Corrupt`.
     pub fn item(&mut self, name: &str, stored: &[u8]) -> Result<(), Corrupt> {
-        item(stored, self.name(name))
+        write_item(stored, self.name(name))
     }
 
     /// A list of stored items. Errors: `Corrupt`.
@@ -91,7 +92,12 @@ impl<'a> Object<'a> {
         name: &str,
         stored: impl IntoIterator<Item = T>,
     ) -> Result<(), Corrupt> {
-        list(stored, self.name(name), |stored, out| item(stored.as_ref(), out))
+        list(stored, self.name(name), |stored, out| write_item(stored.as_ref(), out))
+    }
+
+    /// What `write` appends, which must be one JSON value.
+    pub fn raw(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        write(self.name(name));
     }
 
     /// An object. Errors: those of `write`.
@@ -126,7 +132,7 @@ impl<'a> Object<'a> {
 }
 
 /// Appends a stored item. Errors: `Corrupt`.
-pub(super) fn item(stored: &[u8], out: &mut Vec<u8>) -> Result<(), Corrupt> {
+pub fn write_item(stored: &[u8], out: &mut Vec<u8>) -> Result<(), Corrupt> {
     entries(Entries::of_item(stored), NESTING_MAX, out)
 }
 
@@ -309,5 +315,5 @@ fn string(text: &str, out: &mut Vec<u8>) {
 }
 
 #[cfg(test)]
-#[path = "json_out_test.rs"]
+#[path = "json_test.rs"]
 mod tests;

@@ -1,0 +1,143 @@
+//! A function that triggers call: an HTTP server in the test, which does as it is told and remembers what it got.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// What it answers.
+pub enum Reply {
+    Status(u16, String),
+    /// After a while.
+    Late(Duration, Box<Reply>),
+    /// With a header that says that the function failed.
+    Failed(String),
+}
+
+impl Reply {
+    pub fn ok() -> Self {
+        Self::Status(200, String::new())
+    }
+}
+
+/// A call as it came.
+#[derive(Clone)]
+pub struct Call {
+    pub event: Value,
+    pub headers: HeaderMap,
+    /// Whether the answer was that all is well.
+    pub succeeded: bool,
+}
+
+impl Call {
+    pub fn records(&self) -> &Vec<Value> {
+        self.event["Records"].as_array().expect("an event has records")
+    }
+}
+
+type Calls = Arc<Mutex<Vec<Call>>>;
+
+/// See the top of this file. Dropping it closes its socket.
+pub struct Function {
+    pub url: String,
+    calls: Calls,
+    server: JoinHandle<()>,
+}
+
+impl Function {
+    /// Serves at any port, below `path`.
+    pub async fn serve(path: &str, answer: impl Fn(&Value) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::serve_at(listener, path, answer)
+    }
+
+    /// The same at a socket.
+    pub fn serve_at(
+        listener: TcpListener,
+        path: &str,
+        answer: impl Fn(&Value) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let url = format!("http://{}{path}", listener.local_addr().expect("an address"));
+        let calls = Calls::default();
+        let (kept, answer) = (calls.clone(), Arc::new(answer));
+        let handler = move |headers: HeaderMap, body: Bytes| {
+            let (kept, answer) = (kept.clone(), answer.clone());
+            async move {
+                let event: Value = serde_json::from_slice(&body).expect("an event is JSON");
+                let mut reply = answer(&event);
+                while let Reply::Late(pause, then) = reply {
+                    tokio::time::sleep(pause).await; // until a slow function answers
+                    reply = *then;
+                }
+                let succeeded =
+                    matches!(&reply, Reply::Status(200..300, body) if !body.contains("batchItemFailures"));
+                kept.lock().expect("no test panicked").push(Call { event, headers, succeeded });
+                into_response(reply)
+            }
+        };
+        let router =
+            Router::new().route(path, post(handler)).layer(axum::extract::DefaultBodyLimit::disable());
+        #[expect(clippy::disallowed_methods, reason = "a server of a test, which owns it")]
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") });
+        Self { url, calls, server }
+    }
+
+    /// The calls so far.
+    pub fn calls(&self) -> Vec<Call> {
+        self.calls.lock().expect("no test panicked").clone()
+    }
+
+    /// The values of a number attribute of the new images that were delivered, by partition key, in order; a value that
+    /// comes again right away, or after all that came since, is one.
+    pub fn delivered(&self, key: &str, attribute: &str) -> BTreeMap<String, Vec<u64>> {
+        let mut delivered: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+        for call in self.calls().iter().filter(|call| call.succeeded) {
+            for record in call.records() {
+                let change = &record["dynamodb"];
+                let text = |value: &Value| value.as_str().expect("text").to_owned();
+                let key = text(&change["Keys"][key]["S"]);
+                let number = text(&change["NewImage"][attribute]["N"]).parse().expect("a number");
+                delivered.entry(key).or_default().push(number);
+            }
+        }
+        delivered
+    }
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+fn into_response(reply: Reply) -> Response {
+    match reply {
+        Reply::Status(status, body) => {
+            (StatusCode::from_u16(status).expect("a status"), body).into_response()
+        }
+        Reply::Failed(body) => ([("x-amz-function-error", "Unhandled")], body).into_response(),
+        Reply::Late(_, then) => into_response(*then),
+    }
+}
+
+/// Checks that each key's numbers are `0..count`, none before one below it was delivered; repetitions are allowed.
+#[track_caller]
+pub fn assert_in_order(delivered: &BTreeMap<String, Vec<u64>>, keys: usize, count: u64) {
+    assert_eq!(delivered.len(), keys, "every key is delivered");
+    for (key, numbers) in delivered {
+        let mut next = 0;
+        for number in numbers {
+            assert!(*number <= next, "{key}: {number} came before {next} in {numbers:?}");
+            next = next.max(number + 1);
+        }
+        assert_eq!(next, count, "{key}: {numbers:?}");
+    }
+}
