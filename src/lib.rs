@@ -13,6 +13,7 @@
 //! - [`raft`]: consensus: groups over log, storage and rpc.
 //! - [`node`]: a node: replicas, routing, reading, trimming.
 //! - [`api`]: the faces of a node.
+//! - [`console`]: the web page.
 //! - [`client`]: the Rust client.
 //! - [`config`]: a node's configuration.
 //! - [`cli`]: the commands.
@@ -25,6 +26,7 @@ pub mod catalog;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod console;
 pub mod delivery;
 pub mod expression;
 pub mod log;

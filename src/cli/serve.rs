@@ -6,6 +6,7 @@ use super::Error;
 use crate::{
     api,
     config::Config,
+    console,
     node::{self, Environment, Node, Settings},
     raft,
     storage::Engine,
@@ -111,7 +112,7 @@ pub(super) async fn start(config: &Config) -> Result<Node, Error> {
     let starting = node::start(settings, environment).await.map_err(|error| Error::Node(chain(&error)))?;
     let routes = api::routes(starting.node.clone()).await;
     let routes = routes.map_err(|error| Error::Node(format!("reflection: {error}")))?;
-    Ok(starting.serve(routes))
+    Ok(starting.serve(routes.into_axum_router().merge(console::routes()).into()))
 }
 
 /// An error with its causes.
@@ -134,7 +135,14 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Error> {
     log_to_stderr(&config.log, &config.log_format)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?config, "starting");
     let node = start(&config).await?;
-    tracing::info!(node = node.id().0, cluster = node.cluster_id(), address = node.address(), "ready");
+    let console = format!("http://{}/console/", node.address());
+    tracing::info!(
+        node = node.id().0,
+        cluster = node.cluster_id(),
+        address = node.address(),
+        console,
+        "ready"
+    );
     if node.catalog().access_keys.is_empty() {
         tracing::warn!(
             "no access keys: the DynamoDB endpoint takes any signature, and only from this machine; see `watertable key`"
