@@ -32,6 +32,7 @@ mod cluster;
 mod consumers;
 mod controller;
 mod copy;
+mod disk;
 mod environment;
 mod error;
 mod failures;

@@ -39,14 +39,12 @@ pub(super) async fn run(node: Node, timing: raft::Options) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut rounds = 0_u64;
     let mut alive = BTreeSet::new();
-    let mut full = false;
     loop {
         tokio::select! {
             _ = ticks.tick() => {}
             changed = liveness.changed() => if changed.is_err() { return },
         }
         rounds += 1;
-        look_at_disk(&node, &mut full);
         wake_orphans(&node);
         wake_for_returned(&node, &mut alive);
         for replica in node.replicas() {
@@ -64,18 +62,6 @@ pub(super) async fn run(node: Node, timing: raft::Options) {
             lead_cluster(&node).await;
         }
     }
-}
-
-/// Says when the disk becomes full, and when there is room again.
-fn look_at_disk(node: &Node, was_full: &mut bool) {
-    node.shared.log.look_at_disk();
-    let full = node.shared.log.is_full();
-    match (*was_full, full) {
-        (false, true) => tracing::warn!("the disk is full: writes are refused, reads go on"),
-        (true, false) => tracing::info!("the disk has room again: writes are taken"),
-        _ => {}
-    }
-    *was_full = full;
 }
 
 /// Wakes the groups that sleep though their leader is dead.

@@ -17,7 +17,7 @@ use tokio::{
 use tonic::service::Routes;
 
 use super::{
-    Metrics, Node, consumers, controller,
+    Metrics, Node, consumers, controller, disk,
     environment::Environment,
     handle::Shared,
     identity::Identity,
@@ -289,6 +289,7 @@ async fn begin(node: &Node, settings: &Settings, reports: mpsc::Receiver<Report>
     tasks.spawn("settle", settle(node.clone()));
     tasks.spawn("reconcile", reconcile::run(node.clone(), settings.timing));
     tasks.spawn("reporter", reporter::run(node.clone(), reports));
+    tasks.spawn("disk", disk::run(node.clone(), settings.timing.heartbeat * 5 / 2));
     tasks.spawn("controller", controller::run(node.clone(), settings.timing));
     tasks.spawn("trimmer", trimmer::run(node.clone()));
     tasks.spawn("progress", progress::run(node.clone()));

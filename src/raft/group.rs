@@ -62,6 +62,8 @@ impl Default for Options {
 
 /// How long a proposal waits for a quorum to renew the lease.
 const LEASE_PATIENCE: Duration = Duration::from_millis(500);
+/// How long a change of members may take before whoever asked for it looks again.
+const MEMBERSHIP_PATIENCE: Duration = Duration::from_secs(5);
 /// What a proposal costs at least that found no quorum: whoever repeats it does not spin.
 const LEASE_PAUSE: Duration = Duration::from_millis(20);
 
@@ -353,17 +355,19 @@ impl Group {
         running.err().map(|fatal| fatal.to_string())
     }
 
-    /// Adds a learner; returns when the membership is committed.
+    /// Adds a learner; returns when the membership is committed, or it takes too long: then it may be later.
     pub async fn add_learner(&self, node: NodeId) -> bool {
         self.wake();
-        self.raft.add_learner(node.0, EmptyNode {}, false).await.is_ok()
+        let added = self.raft.add_learner(node.0, EmptyNode {}, false);
+        matches!(tokio::time::timeout(MEMBERSHIP_PATIENCE, added).await, Ok(Ok(_)))
     }
 
-    /// Changes the voters; a voter that leaves leaves altogether.
+    /// Changes the voters, as above; a voter that leaves leaves altogether.
     pub async fn set_voters(&self, voters: &BTreeSet<NodeId>) -> bool {
         self.wake();
         let voters: BTreeSet<u64> = voters.iter().map(|node| node.0).collect();
-        self.raft.change_membership(voters, false).await.is_ok()
+        let changed = self.raft.change_membership(voters, false);
+        matches!(tokio::time::timeout(MEMBERSHIP_PATIENCE, changed).await, Ok(Ok(_)))
     }
 
     /// Hands leadership to another member, if this one has it.
