@@ -48,6 +48,8 @@ mod retention;
 mod sample;
 #[path = "main/stream.rs"]
 mod stream;
+#[path = "main/trigger_kills.rs"]
+mod trigger_kills;
 #[path = "main/triggers.rs"]
 mod triggers;
 #[path = "main/workload.rs"]

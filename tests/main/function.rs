@@ -9,6 +9,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use futures::future::BoxFuture;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -18,6 +19,8 @@ pub enum Reply {
     Status(u16, String),
     /// After a while.
     Late(Duration, Box<Reply>),
+    /// Once something has happened.
+    Held(BoxFuture<'static, ()>, Box<Reply>),
     /// With a header that says that the function failed.
     Failed(String),
 }
@@ -35,6 +38,8 @@ pub struct Call {
     pub headers: HeaderMap,
     /// Whether the answer was that all is well.
     pub succeeded: bool,
+    /// How many records were done with: all, or those before the one that the answer named.
+    pub done: usize,
 }
 
 impl Call {
@@ -72,14 +77,11 @@ impl Function {
             let (kept, answer) = (kept.clone(), answer.clone());
             async move {
                 let event: Value = serde_json::from_slice(&body).expect("an event is JSON");
-                let mut reply = answer(&event);
-                while let Reply::Late(pause, then) = reply {
-                    tokio::time::sleep(pause).await; // until a slow function answers
-                    reply = *then;
-                }
+                let reply = in_time(answer(&event)).await;
+                let done = done(&event, &reply);
                 let succeeded =
                     matches!(&reply, Reply::Status(200..300, body) if !body.contains("batchItemFailures"));
-                kept.lock().expect("no test panicked").push(Call { event, headers, succeeded });
+                kept.lock().expect("no test panicked").push(Call { event, headers, succeeded, done });
                 into_response(reply)
             }
         };
@@ -99,8 +101,8 @@ impl Function {
     /// comes again right away, or after all that came since, is one.
     pub fn delivered(&self, key: &str, attribute: &str) -> BTreeMap<String, Vec<u64>> {
         let mut delivered: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-        for call in self.calls().iter().filter(|call| call.succeeded) {
-            for record in call.records() {
+        for call in self.calls() {
+            for record in call.records().iter().take(call.done) {
                 let change = &record["dynamodb"];
                 let text = |value: &Value| value.as_str().expect("text").to_owned();
                 let key = text(&change["Keys"][key]["S"]);
@@ -118,13 +120,38 @@ impl Drop for Function {
     }
 }
 
+/// What is answered when it is time to.
+async fn in_time(mut reply: Reply) -> Reply {
+    loop {
+        reply = match reply {
+            Reply::Late(pause, then) => {
+                tokio::time::sleep(pause).await; // until a slow function answers
+                *then
+            }
+            Reply::Held(happened, then) => {
+                happened.await;
+                *then
+            }
+            Reply::Status(..) | Reply::Failed(_) => return reply,
+        };
+    }
+}
+
+fn done(event: &Value, reply: &Reply) -> usize {
+    let records = event["Records"].as_array().map_or(&[][..], Vec::as_slice);
+    let Reply::Status(200..300, body) = reply else { return 0 };
+    let answer: Value = serde_json::from_str(body).unwrap_or_default();
+    let failed = &answer["batchItemFailures"][0]["itemIdentifier"];
+    records.iter().position(|record| &record["dynamodb"]["SequenceNumber"] == failed).unwrap_or(records.len())
+}
+
 fn into_response(reply: Reply) -> Response {
     match reply {
         Reply::Status(status, body) => {
             (StatusCode::from_u16(status).expect("a status"), body).into_response()
         }
         Reply::Failed(body) => ([("x-amz-function-error", "Unhandled")], body).into_response(),
-        Reply::Late(_, then) => into_response(*then),
+        Reply::Late(_, then) | Reply::Held(_, then) => into_response(*then),
     }
 }
 

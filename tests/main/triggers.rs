@@ -57,7 +57,7 @@ pub async fn put_all(client: &Client, table: &TableName, keys: usize, numbers: s
     stream::iter(each).buffer_unordered(keys).collect::<Vec<()>>().await;
 }
 
-fn new(table: &TableName, target: &str, settings: TriggerSettings) -> NewTrigger {
+pub fn new(table: &TableName, target: &str, settings: TriggerSettings) -> NewTrigger {
     NewTrigger {
         table_name: table.to_string(),
         target: target.to_owned(),
@@ -67,7 +67,7 @@ fn new(table: &TableName, target: &str, settings: TriggerSettings) -> NewTrigger
     }
 }
 
-async fn create(client: &Client, new: &NewTrigger) -> Trigger {
+pub async fn create(client: &Client, new: &NewTrigger) -> Trigger {
     client.create_trigger(new).await.expect("a trigger is created")
 }
 
