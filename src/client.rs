@@ -23,9 +23,8 @@
 //!   the caller's patience. Only a subscription has no end, and keep-alive finds out when its node is gone.
 //! - **A subscription misses nothing.** It goes on behind the last record handed out; a consumption, acknowledged.
 //!
-//! Costs: the map is asked for again after `MAP_LIFE`, by one call while the others use the old one, and at once when a
-//! leader does not answer. A node that does not accept connections is left out for a while (`pool`). A request is
-//! encoded once, whatever the number of attempts; `Prepared` lets a caller encode it once for many calls.
+//! Costs: the map is asked for again after `MAP_LIFE`, by one call, and at once when a leader does not answer. A node that
+//! accepts no connections is left out for a while (`pool`). A request is encoded once for all attempts, or many calls.
 //!
 //! Deliberately absent: TLS, credentials, splitting of large batches, caches of items.
 //!
@@ -43,6 +42,7 @@ mod pool;
 mod prepared;
 mod query;
 mod record;
+mod reopening;
 mod requests;
 mod retry;
 mod streams;

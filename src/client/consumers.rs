@@ -7,16 +7,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 use super::call::Target;
 use super::error::Error;
 use super::items::decode;
-use super::method::{Intent, Method};
+use super::method::Method;
 use super::pool::Node;
-use super::retry::{self, Decision, Failure};
+use super::reopening::Reopening;
+use super::retry::Failure;
 use super::{Client, Record};
 use crate::model::{Item, TableName};
 use crate::rpc::wire::v1::{self, consume_request, consume_response};
@@ -31,16 +32,11 @@ const REQUESTS_MAX: usize = 64;
 
 /// A program's part in a consumer. Dropping it ends it: its shards go to the other members.
 pub struct Consumption {
-    client: Client,
+    reopening: Reopening,
     open: OpenConsumer,
     link: Option<Link>,
     /// Counts the times it was opened.
     opened: u64,
-    avoid: Option<Arc<Node>>,
-    /// Attempts since the last message.
-    attempts: u32,
-    /// When the last message came, or it began.
-    heard: Instant,
     /// Whether the last call was ended by the node, and not by an error.
     was_ended: bool,
 }
@@ -114,16 +110,8 @@ impl Client {
     /// Takes part in a consumer. `open.credit` is how many records may be handed out and not acknowledged. Errors: as the
     /// first answer; later `next` tells.
     pub async fn consume(&self, open: OpenConsumer) -> Result<Consumption, Error> {
-        let mut consumption = Consumption {
-            client: self.clone(),
-            open,
-            link: None,
-            opened: 0,
-            avoid: None,
-            attempts: 0,
-            heard: Instant::now(),
-            was_ended: false,
-        };
+        let mut consumption =
+            Consumption { reopening: Reopening::new(self), open, link: None, opened: 0, was_ended: false };
         consumption.ensure_open().await?;
         Ok(consumption)
     }
@@ -164,9 +152,8 @@ impl Consumption {
             let Some(link) = &mut self.link else { continue };
             let failure = match link.told.message().await {
                 Ok(Some(message)) => {
-                    self.client.shared.pool.has_answered(&link.node);
-                    (self.attempts, self.was_ended) = (0, false);
-                    self.heard = Instant::now();
+                    self.reopening.heard_from(&link.node);
+                    self.was_ended = false;
                     let told = v1::ConsumeResponse::decode(message).map_err(Error::malformed)?;
                     if let Some(told) = self.read(told)? {
                         return Ok(Some(told));
@@ -180,7 +167,9 @@ impl Consumption {
                 }
                 Err(status) => Failure::from(status),
             };
-            self.interrupted(failure).await?;
+            if let Some(link) = self.link.take() {
+                self.reopening.broke(link.node, failure).await?;
+            }
         }
     }
 
@@ -201,7 +190,7 @@ impl Consumption {
         drop(requests);
         let end = async { while let Ok(Some(_)) = told.message().await {} };
         // A node that does not answer has nothing to wait for.
-        let _ = tokio::time::timeout(self.client.shared.options.deadline, end).await;
+        let _ = tokio::time::timeout(self.reopening.client.shared.options.deadline, end).await;
     }
 
     async fn say(&mut self, request: consume_request::Request) {
@@ -231,14 +220,14 @@ impl Consumption {
     /// Opens, unless it is open.
     async fn ensure_open(&mut self) -> Result<(), Error> {
         while self.link.is_none() {
-            let node = self.client.shared.pool.any(self.avoid.as_ref());
+            let node = self.reopening.node();
             let (requests, outgoing) = mpsc::channel(REQUESTS_MAX);
             let open = consume_request::Request::Open(self.open.clone());
             let open = v1::ConsumeRequest { request: Some(open) }.encode_to_vec().into();
             let opened = match requests.try_send(open) {
                 Ok(()) => {
                     let outgoing = ReceiverStream::new(outgoing);
-                    self.client.open_both(&node, Method::CONSUME, outgoing).await
+                    self.reopening.client.open_both(&node, Method::CONSUME, outgoing).await
                 }
                 Err(_) => unreachable!("an empty queue has room"),
             };
@@ -247,33 +236,9 @@ impl Consumption {
                     self.opened += 1;
                     self.link = Some(Link { node, requests, told });
                 }
-                Err(failure) => {
-                    if failure.is_silence() {
-                        self.client.shared.pool.was_silent(&node);
-                    }
-                    self.avoid = Some(node);
-                    self.interrupted(failure).await?;
-                }
+                Err(failure) => self.reopening.refused(node, failure).await?,
             }
         }
-        Ok(())
-    }
-
-    /// Pauses before the next attempt, if there is to be one.
-    async fn interrupted(&mut self, failure: Failure) -> Result<(), Error> {
-        if let Some(link) = self.link.take() {
-            self.avoid = Some(link.node);
-        }
-        let decision = retry::decide(Intent::Read, failure.sent, failure.answer.code);
-        let over = self.heard.elapsed() > self.client.shared.options.deadline && self.attempts > 0;
-        if decision == Decision::Tell || over {
-            self.heard = Instant::now();
-            self.attempts = 0;
-            return Err(failure.into_error(Intent::Read));
-        }
-        let chance = retry::chance(&self.client.shared.jitter);
-        tokio::time::sleep(retry::pause(self.attempts, chance, failure.after)).await;
-        self.attempts += 1;
         Ok(())
     }
 }

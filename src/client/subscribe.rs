@@ -11,13 +11,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use prost::Message;
-use tokio::time::Instant;
 use tonic::{Status, Streaming};
 
 use super::error::Error;
-use super::method::{Intent, Method};
+use super::method::Method;
 use super::pool::Node;
-use super::retry::{self, Decision, Failure};
+use super::reopening::Reopening;
+use super::retry::Failure;
 use super::{Client, Record, SequenceNumber, Start};
 use crate::rpc::wire::v1;
 
@@ -37,16 +37,11 @@ pub enum Delivery {
 
 /// A subscription to a stream. Dropping it ends it.
 pub struct Subscription {
-    client: Client,
+    reopening: Reopening,
     arn: String,
     start: Start,
     positions: BTreeMap<String, String>,
     open: Option<(Arc<Node>, Streaming<Bytes>)>,
-    avoid: Option<Arc<Node>>,
-    /// Attempts since the last message.
-    attempts: u32,
-    /// When the last message came, or the subscription began.
-    heard: Instant,
     waiting: VecDeque<(Arc<str>, Record)>,
     /// Shards known at the start that were not yet read to where their logs end.
     behind: BTreeSet<String>,
@@ -66,14 +61,11 @@ impl Client {
         let stream = self.describe_stream(stream_arn).await?;
         let shards: BTreeSet<String> = stream.shards.into_iter().map(|shard| shard.id).collect();
         let mut subscription = Subscription {
-            client: self.clone(),
+            reopening: Reopening::new(self),
             arn: stream_arn.to_owned(),
             start,
             positions: resume.into_iter().map(|(shard, number)| (shard, number.to_string())).collect(),
             open: None,
-            avoid: None,
-            attempts: 0,
-            heard: Instant::now(),
             waiting: VecDeque::new(),
             behind: shards.clone(),
             unended: shards,
@@ -124,20 +116,20 @@ impl Subscription {
             let Some((node, stream)) = &mut self.open else { continue };
             let failure = match stream.message().await {
                 Ok(Some(message)) => {
-                    self.client.shared.pool.has_answered(node);
-                    self.attempts = 0;
-                    self.heard = Instant::now();
+                    self.reopening.heard_from(node);
                     let response = v1::SubscribeResponse::decode(message).map_err(Error::malformed)?;
                     self.note(&response);
                     return Ok(Some(response));
                 }
                 // A node that shuts down may end the stream as if that were all. It is, if every shard has ended, or if
                 // another subscription ends without a word.
-                Ok(None) if self.unended.is_empty() || self.attempts > 0 => return Ok(None),
+                Ok(None) if self.unended.is_empty() || self.reopening.is_broken() => return Ok(None),
                 Ok(None) => Failure::from(Status::unavailable("the subscription was ended by the node")),
                 Err(status) => Failure::from(status),
             };
-            self.interrupted(failure).await?;
+            if let Some((node, _)) = self.open.take() {
+                self.reopening.broke(node, failure).await?;
+            }
         }
     }
 
@@ -177,36 +169,13 @@ impl Subscription {
     /// Subscribes, unless it is subscribed.
     async fn ensure_open(&mut self) -> Result<(), Error> {
         while self.open.is_none() {
-            let node = self.client.shared.pool.any(self.avoid.as_ref());
-            match self.client.open(&node, Method::SUBSCRIBE, self.request().encode_to_vec().into()).await {
+            let node = self.reopening.node();
+            let request = self.request().encode_to_vec().into();
+            match self.reopening.client.open(&node, Method::SUBSCRIBE, request).await {
                 Ok(stream) => self.open = Some((node, stream)),
-                Err(failure) => {
-                    if failure.is_silence() {
-                        self.client.shared.pool.was_silent(&node);
-                    }
-                    self.avoid = Some(node);
-                    self.interrupted(failure).await?;
-                }
+                Err(failure) => self.reopening.refused(node, failure).await?,
             }
         }
-        Ok(())
-    }
-
-    /// Pauses before the next attempt, if there is to be one.
-    async fn interrupted(&mut self, failure: Failure) -> Result<(), Error> {
-        if let Some((node, _)) = self.open.take() {
-            self.avoid = Some(node);
-        }
-        let decision = retry::decide(Intent::Read, failure.sent, failure.answer.code);
-        let over = self.heard.elapsed() > self.client.shared.options.deadline && self.attempts > 0;
-        if decision == Decision::Tell || over {
-            self.heard = Instant::now();
-            self.attempts = 0;
-            return Err(failure.into_error(Intent::Read));
-        }
-        let chance = retry::chance(&self.client.shared.jitter);
-        tokio::time::sleep(retry::pause(self.attempts, chance, failure.after)).await;
-        self.attempts += 1;
         Ok(())
     }
 
