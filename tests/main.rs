@@ -50,6 +50,8 @@ mod sample;
 mod stream;
 #[path = "main/trigger_kills.rs"]
 mod trigger_kills;
+#[path = "main/trigger_targets.rs"]
+mod trigger_targets;
 #[path = "main/triggers.rs"]
 mod triggers;
 #[path = "main/workload.rs"]

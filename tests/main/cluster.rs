@@ -41,6 +41,8 @@ pub struct Node {
     pub data: PathBuf,
     log: PathBuf,
     join: Vec<String>,
+    /// A file with the certificates it trusts, instead of those of the machine.
+    pub trusts: Option<PathBuf>,
     child: Option<Child>,
 }
 
@@ -72,7 +74,7 @@ impl Cluster {
 
     fn node(&self, name: &str, address: String, join: Vec<String>) -> Node {
         let (data, log) = (self.root.path().join(name), self.root.path().join(format!("{name}.log")));
-        Node { address, data, log, join, child: None }
+        Node { address, data, log, join, trusts: None, child: None }
     }
 
     /// A node that founds a cluster of its own, beside this one; not started.
@@ -203,6 +205,9 @@ impl Node {
         command.arg("serve").args(["--listen", &self.address]).arg("--data").arg(&self.data);
         if !self.join.is_empty() {
             command.args(["--join", &self.join.join(",")]);
+        }
+        if let Some(trusted) = &self.trusts {
+            command.env("SSL_CERT_FILE", trusted);
         }
         // `WATERTABLE_LOG` is the program's own: `WATERTABLE_LOG=debug cargo test ...` shows more.
         command.args(flags).stdin(Stdio::null()).stdout(Stdio::null());

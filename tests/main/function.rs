@@ -1,6 +1,9 @@
 //! A function that triggers call: an HTTP server in the test, which does as it is told and remembers what it got.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,10 +12,16 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use axum::serve::Listener;
 use futures::future::BoxFuture;
 use serde_json::Value;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{self, ServerConfig};
+use tokio_rustls::server::TlsStream;
 
 /// What it answers.
 pub enum Reply {
@@ -48,6 +57,31 @@ impl Call {
     }
 }
 
+/// A socket whose connections are encrypted.
+struct Tls {
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl Listener for Tls {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        loop {
+            let (stream, from) = self.listener.accept().await.expect("a connection");
+            // Who does not trust the certificate goes away.
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, from);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
 type Calls = Arc<Mutex<Vec<Call>>>;
 
 /// See the top of this file. Dropping it closes its socket.
@@ -71,6 +105,33 @@ impl Function {
         answer: impl Fn(&Value) -> Reply + Send + Sync + 'static,
     ) -> Self {
         let url = format!("http://{}{path}", listener.local_addr().expect("an address"));
+        Self::run(url, listener, path, answer)
+    }
+
+    /// The same with TLS, by the certificate of `localhost.pem`, which `authority.pem` has signed.
+    pub async fn serve_tls(path: &str, answer: impl Fn(&Value) -> Reply + Send + Sync + 'static) -> Self {
+        // All of this machine's addresses reach it; the certificate is of 127.0.0.1.
+        let listener = TcpListener::bind("0.0.0.0:0").await.expect("a port");
+        let url = format!("https://127.0.0.1:{}{path}", listener.local_addr().expect("an address").port());
+        let pem = include_bytes!("localhost.pem");
+        let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().expect("a certificate");
+        let key = PrivateKeyDer::from_pem_slice(pem).expect("a key");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider has the default versions")
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .expect("they belong together");
+        Self::run(url, Tls { listener, acceptor: Arc::new(config).into() }, path, answer)
+    }
+
+    fn run(
+        url: String,
+        listener: impl Listener<Addr: Debug>,
+        path: &str,
+        answer: impl Fn(&Value) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let calls = Calls::default();
         let (kept, answer) = (calls.clone(), Arc::new(answer));
         let handler = move |headers: HeaderMap, body: Bytes| {

@@ -72,7 +72,7 @@ pub async fn create(client: &Client, new: &NewTrigger) -> Trigger {
 }
 
 /// Waits until so many records of each key were delivered.
-async fn all_delivered(function: &Function, keys: usize, count: u64) {
+pub async fn all_delivered(function: &Function, keys: usize, count: u64) {
     until("everything being delivered", async || {
         let delivered = function.delivered("id", "n");
         let whole = |numbers: &Vec<u64>| numbers.iter().max() == Some(&(count - 1));
@@ -262,31 +262,6 @@ async fn what_is_given_up_is_told_with_its_records() {
 }
 
 #[tokio::test]
-async fn a_function_that_is_not_there_is_waited_for() {
-    let cluster = Cluster::start(1).await;
-    let client = cluster.client();
-    let table = create_table(&client, &cluster, "waiting", 1).await;
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    drop(listener);
-    let settings = TriggerSettings { maximum_retry_attempts: Some(0), ..TriggerSettings::default() };
-    let trigger = create(&client, &new(&table, &format!("http://{address}/hook"), settings)).await;
-    put_all(&client, &table, 2, 0..3).await;
-    let shown = until("the trouble being shown", async || {
-        let trigger = client.trigger(&trigger.trigger_id).await.expect("there");
-        trigger.last_result.starts_with("PROBLEM: ").then_some(trigger)
-    })
-    .await;
-    assert!(shown.last_result.contains("cannot be reached"), "{}", shown.last_result);
-    assert_eq!(shown.shards[0].attempts, 0, "it was not called");
-    assert!(shown.shards[0].lag_millis > Some(0));
-    let listener = tokio::net::TcpListener::bind(address).await.expect("the port again");
-    let function = Function::serve_at(listener, "/hook", |_| Reply::ok());
-    all_delivered(&function, 2, 3).await;
-    assert_in_order(&function.delivered("id", "n"), 2, 3);
-}
-
-#[tokio::test]
 async fn a_trigger_is_paused_changed_rewound_and_deleted() {
     let cluster = Cluster::start(3).await;
     let client = cluster.client();
@@ -384,25 +359,6 @@ async fn tumbling_windows_add_up() {
         *windows.entry(call.event["window"]["start"].as_str().expect("a start").to_owned()).or_default() += 1;
     }
     assert!(windows.len() > 1, "{windows:?}");
-}
-
-#[tokio::test]
-async fn large_records_go_in_calls_that_are_not_too_large() {
-    let cluster = Cluster::start(1).await;
-    let client = cluster.client();
-    let table = create_table(&client, &cluster, "large", 1).await;
-    let whole =
-        |key: &str, number: u64| item([("id", s(key)), ("n", n(number)), ("text", s("x".repeat(390_000)))]);
-    for number in 0..12 {
-        client.put_item(&table, &whole("key", number), WriteOptions::default()).await.expect("it is put");
-    }
-    let function = Function::serve("/hook", |_| Reply::ok()).await;
-    create(&client, &new(&table, &function.url, TriggerSettings::default())).await;
-    all_delivered(&function, 1, 12).await;
-    assert_in_order(&function.delivered("id", "n"), 1, 12);
-    let calls = function.calls();
-    assert!(calls.len() > 1, "9 MB of images do not go at once");
-    assert!(calls.iter().all(|call| call.event.to_string().len() < 6 * 1024 * 1024));
 }
 
 #[tokio::test]
