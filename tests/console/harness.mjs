@@ -6,6 +6,7 @@ import { createServer } from "node:http";
 import { createServer as createSocket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
 import { signedHeaders } from "../../src/console/sign.js";
@@ -55,7 +56,14 @@ export async function call(origin, operation, input) {
 }
 
 /** Runs a command of the program. */
-export const startProgram = (flags) => spawn(PROGRAM, flags, { stdio: "ignore" });
+export const startProgram = (flags, output = "ignore") => spawn(PROGRAM, flags, { stdio: ["ignore", output, "ignore"] });
+
+/** The lines that a program has written so far; they become more. */
+export function linesOf(program) {
+    const lines = [];
+    createInterface({ input: program.stdout }).on("line", (line) => lines.push(line));
+    return lines;
+}
 
 /** Starts so many nodes; ends them, and removes what they stored, with `stop`. */
 export async function startCluster(count) {
