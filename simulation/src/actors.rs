@@ -1,8 +1,10 @@
 //! Those who use the cluster in a run.
 
+mod function;
 mod judge;
 mod laggard;
 mod many;
+mod member;
 mod reader;
 mod subscriber;
 mod switcher;
@@ -49,9 +51,9 @@ impl Cast {
     }
 }
 
-/// Plays an actor until the faults are over.
+/// Plays an actor until the faults are over; those to whom records are delivered, until the run is.
 pub async fn play(shared: Shared, number: usize, actor: Actor) {
-    let _active = shared.active();
+    let _active = (!actor.role.lasts()).then(|| shared.active());
     shared.reached(Stage::Acting).await;
     let cast = Cast {
         shared: shared.clone(),
@@ -67,6 +69,8 @@ pub async fn play(shared: Shared, number: usize, actor: Actor) {
         Role::Reader { pace_ms } => reader::read(cast, pace_ms).await,
         Role::Subscriber { pace_ms } => subscriber::follow(cast, pace_ms).await,
         Role::Laggard { pace_ms } => laggard::lag(cast, pace_ms).await,
+        Role::Function(plan) => function::serve(cast, plan).await,
+        Role::Member { consumer, credit, pace_ms } => member::consume(cast, consumer, credit, pace_ms).await,
         Role::Switcher { pace_ms } => switcher::switch(cast, pace_ms).await,
         Role::Creator { pace_ms } => switcher::create_and_delete(cast, pace_ms).await,
     }

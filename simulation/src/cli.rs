@@ -97,7 +97,7 @@ impl Children {
 
     fn timeout(self, scenario: Scenario) -> Duration {
         self.timeout.unwrap_or(match scenario {
-            Scenario::Short | Scenario::Trimming => Duration::from_secs(120),
+            Scenario::Short | Scenario::Trimming | Scenario::Delivery => Duration::from_secs(120),
             Scenario::Retention => Duration::from_secs(600),
         })
     }

@@ -10,6 +10,7 @@ use crate::{plan::Scenario, verdict::Marks};
 pub fn marks_required(scenario: Scenario) -> &'static [&'static str] {
     match scenario {
         Scenario::Short | Scenario::Trimming => SHORT,
+        Scenario::Delivery => DELIVERY,
         Scenario::Retention => RETENTION,
     }
 }
@@ -60,6 +61,17 @@ const SHORT: &[&str] = &[
     "path: power lost at a sync",
     "path: power lost behind a vote",
     "path: cut off behind a proposal",
+];
+
+const DELIVERY: &[&str] = &[
+    "fault: kill",
+    "fault: power_loss",
+    "fault: kill_leader",
+    "fault: isolate_leader",
+    "fault: partition",
+    "fault: cut_off",
+    "invariant: delivered",
+    "invariant: exactly_one",
 ];
 
 const RETENTION: &[&str] = &[

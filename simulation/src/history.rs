@@ -232,6 +232,43 @@ pub struct Use {
     pub expired: bool,
 }
 
+/// A record as somebody got it to whom it was delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// The stream's ARN, or the shard's id.
+    pub place: String,
+    /// Its key.
+    pub key: Key,
+    /// Its number.
+    pub number: SequenceNumber,
+}
+
+/// Records that came together.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    /// When they came.
+    pub at: Micros,
+    /// When they were answered.
+    pub ended: Micros,
+    /// They, in order.
+    pub records: Vec<Received>,
+    /// How many of them, from the first on, were then done with.
+    pub done: usize,
+}
+
+/// Somebody to whom every record of a table is delivered, from the oldest on: a function, or a consumer.
+#[derive(Clone, Debug)]
+pub struct Receiver {
+    /// What to call it.
+    pub name: String,
+    /// Whose records.
+    pub table: usize,
+    /// When it was asked for and when it was there for certain; `None`: it may have never been.
+    pub created: Option<(Micros, Micros)>,
+    /// What came, in the order of the ends.
+    pub receipts: Vec<Receipt>,
+}
+
 /// A page without records: it says that there are none, for now.
 #[derive(Clone, Copy, Debug)]
 pub struct Empty {
@@ -299,6 +336,8 @@ pub struct History {
     pub clocks_ran: Micros,
     /// From when to when nothing was wrong that could keep nodes and clients from each other, and every partition was led.
     pub calm: Vec<(Micros, Micros)>,
+    /// To whom records were delivered.
+    pub receivers: Vec<Receiver>,
     /// How often something that had been given out was asked for, and there was an answer other than a refusal.
     pub served: u64,
     /// And when it was refused.

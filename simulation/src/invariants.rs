@@ -8,6 +8,7 @@
 //! seeds is never exercised, and proves nothing.
 
 mod chain;
+pub mod delivered;
 mod empty_pages;
 mod evidence;
 mod exactly_one;
@@ -40,7 +41,7 @@ use crate::verdict::{Marks, Violation};
 type Check = fn(&History, &mut Marks) -> Result<(), Violation>;
 
 /// The simple ones first: their words are the most useful where several are broken.
-const CHECKS: [Check; 15] = [
+const CHECKS: [Check; 16] = [
     expiry::check,
     retention::check,
     sequence_rises::check,
@@ -48,6 +49,7 @@ const CHECKS: [Check; 15] = [
     gapless::check,
     empty_pages::check,
     given_out::check,
+    delivered::check,
     image_chain::check,
     exactly_one::check,
     unknown_whole::check,

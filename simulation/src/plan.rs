@@ -2,11 +2,14 @@
 //!
 //! Whoever acts in a run has a seed of its own here: leaving out one does not change what the others do.
 
+mod delivery;
 mod retention;
 
 use std::{collections::BTreeSet, time::Duration};
 
 use serde::{Deserialize, Serialize};
+
+pub use delivery::{FunctionPlan, Habits};
 
 use crate::{entropy::Random, world::CLIENT_HOSTS};
 
@@ -19,6 +22,8 @@ pub enum Scenario {
     /// The same with tables whose records are kept for seconds, so that logs are trimmed all the time, and nodes that
     /// were away need snapshots.
     Trimming,
+    /// A short run whose tables have functions and consumers, too.
+    Delivery,
     /// A day and a half with a retention of a day.
     Retention,
 }
@@ -95,6 +100,17 @@ pub enum Role {
         /// Milliseconds between two looks, at most.
         pace_ms: u64,
     },
+    /// Is called with records.
+    Function(FunctionPlan),
+    /// Takes part in a consumer.
+    Member {
+        /// Which one of the table.
+        consumer: u64,
+        /// Records it may have and not have acknowledged.
+        credit: u32,
+        /// Milliseconds it takes over a batch, at most.
+        pace_ms: u64,
+    },
     /// Turns streams of one table off and on.
     Switcher {
         /// Milliseconds between two changes, at most.
@@ -105,6 +121,13 @@ pub enum Role {
         /// Milliseconds between two, at most.
         pace_ms: u64,
     },
+}
+
+impl Role {
+    /// Whether it is there until the run is over.
+    pub fn lasts(&self) -> bool {
+        matches!(self, Self::Function(_) | Self::Member { .. })
+    }
 }
 
 /// Somebody who uses the cluster.
@@ -265,6 +288,7 @@ impl Plan {
         match scenario {
             Scenario::Short => Self::short(seed, false),
             Scenario::Trimming => Self { scenario, ..Self::short(seed, true) },
+            Scenario::Delivery => Self::delivery(seed),
             Scenario::Retention => Self::retention(seed),
         }
     }

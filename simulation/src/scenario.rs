@@ -19,7 +19,7 @@ const START_MAX: Duration = Duration::from_secs(60);
 const CREATE_MAX: Duration = Duration::from_secs(120);
 const END_MAX: Duration = Duration::from_secs(120);
 const CONVERGE_MAX: Duration = Duration::from_secs(60);
-const JUDGE_MAX: Duration = Duration::from_secs(120);
+const JUDGE_MAX: Duration = Duration::from_secs(180);
 /// How often the insides of nodes are looked at, where heartbeats are as they are by default.
 const OBSERVE: Duration = Duration::from_millis(20);
 
@@ -242,15 +242,16 @@ async fn clients(
         actors::create_tables(&shared).await;
         shared.enter(Stage::Acting);
     }
-    for actor in playing {
-        actor.await?;
-    }
-    if host == 0 {
-        shared.reached(Stage::Judging).await;
-        let result = actors::judge(&shared).await.map_err(|error| format!("{error:#}"));
-        *crate::machine::lock(&judged) = Some(result);
-        shared.enter(Stage::Judged);
-    }
+    let judging = async {
+        if host == 0 {
+            shared.reached(Stage::Judging).await;
+            let result = actors::judge(&shared).await.map_err(|error| format!("{error:#}"));
+            *crate::machine::lock(&judged) = Some(result);
+            shared.enter(Stage::Judged);
+        }
+        Ok(())
+    };
+    futures::future::try_join(futures::future::try_join_all(playing), judging).await?;
     // A client host that is done would end the run.
     std::future::pending().await
 }

@@ -70,6 +70,31 @@ pub struct Membership {
     pub told: mpsc::Receiver<Result<Delivered, Error>>,
 }
 
+/// A member's place among those served here. It is given up by being dropped: also where a call is abandoned, by whoever
+/// made it, while the cluster takes the member in.
+pub(super) struct Seat {
+    node: Node,
+    pub member: u64,
+}
+
+impl Seat {
+    fn take(node: &Node, member: u64) -> Self {
+        node.shared.members.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(member);
+        Self { node: node.clone(), member }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.node
+            .shared
+            .members
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .remove(&self.member);
+    }
+}
+
 /// How far a consumer is behind in the shards that this node leads.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Behind {
@@ -122,7 +147,7 @@ impl Node {
         };
         let member = self.random();
         // Known here before it is known to the cluster: nobody takes it for one that is gone.
-        self.shared.members.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(member);
+        let seat = Seat::take(self, member);
         let join = Join {
             table: asked.table.clone(),
             name: asked.name.clone(),
@@ -137,21 +162,14 @@ impl Node {
         let (table, created) = match joined {
             Ok(Outcome::Joined { table, created }) => (table, created),
             Ok(_) => return Err(Error::Internal),
-            Err(error) => {
-                self.forget_member(member);
-                return Err(error);
-            }
+            Err(error) => return Err(error),
         };
         let (said, hears) = mpsc::channel(MESSAGES_MAX);
         let (tells, told) = mpsc::channel(MESSAGES_MAX);
         let run =
-            member::run(self.clone(), (table, asked.name.clone()), (member, created), asked, hears, tells);
+            member::run(self.clone(), (table, asked.name.clone()), (seat, created), asked, hears, tells);
         self.spawn("consumer", run);
         Ok(Membership { said, told })
-    }
-
-    pub(super) fn forget_member(&self, member: u64) {
-        self.shared.members.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&member);
     }
 
     /// The streams of a new consumer, and where it starts in their shards.

@@ -14,7 +14,7 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     Error, Node,
-    consumers::{OpenConsumer, is_at_risk},
+    consumers::{OpenConsumer, Seat, is_at_risk},
     held::{Held, Reading, Sending},
     position::TablePosition,
 };
@@ -107,11 +107,12 @@ type End = Result<(), Error>;
 pub(super) async fn run(
     node: Node,
     key: ConsumerKey,
-    (id, created): (u64, bool),
+    (seat, created): (Seat, bool),
     asked: OpenConsumer,
     said: mpsc::Receiver<Said>,
     told: mpsc::Sender<Result<Delivered, Error>>,
 ) {
+    let id = seat.member;
     let mut member = Member {
         credit: u64::from(asked.credit),
         news: VecDeque::from([Delivered::Opened { member: id, created }]),
@@ -135,7 +136,6 @@ pub(super) async fn run(
     if let Err(error) = node.command(Command::Consumer(leave)).await {
         tracing::debug!(%error, member = id, "a member leaves later");
     }
-    node.forget_member(id);
 }
 
 impl Member {
@@ -267,11 +267,13 @@ impl Member {
         wake
     }
 
+    /// The next look at the catalog tells whose the shard is: another's; or still the member's, because it was not let go
+    /// of, or because it is to be the member's again.
     fn released(&mut self, shard: ShardKey, epoch: u64, released: &Result<(), Error>) {
-        if let Some(held) = self.held.get_mut(&shard).filter(|held| held.epoch == epoch)
-            && let Err(error) = released
-        {
+        if let Err(error) = released {
             tracing::debug!(%error, member = self.id, "a shard is let go of later");
+        }
+        if let Some(held) = self.held.get_mut(&shard).filter(|held| held.epoch == epoch) {
             held.is_released = false;
         }
     }

@@ -13,6 +13,7 @@ use watertable::{
 use super::laggard::glance;
 use crate::{
     history::{Key, NEVER, Place, ShardStory},
+    invariants::delivered,
     machine::elapsed,
     stage::{Shared, table_name},
 };
@@ -20,6 +21,8 @@ use crate::{
 /// How long after everything is well again every call must be answered: connections that lost a segment are
 /// noticed by their keep-alive only.
 const SERVES_AGAIN: Duration = Duration::from_secs(30);
+/// How long after that everything is delivered: longer than the longest pause before a batch is tried again.
+const DELIVERED: Duration = Duration::from_secs(90);
 /// An open shard is read to its end when so many pages in a row are empty.
 const EMPTY_PAGES: u32 = 2;
 
@@ -46,6 +49,20 @@ pub async fn judge(shared: &Shared) -> Result<()> {
             };
             shared.history(|history| history.tables[table].streams[number].shards = shards);
         }
+    }
+    delivered(shared, &client).await
+}
+
+/// Returns once everything is delivered to whom it is owed.
+async fn delivered(shared: &Shared, client: &Client) -> Result<()> {
+    let deadline = elapsed() + shared.plan().patience(DELIVERED);
+    while let Some(missing) = shared.history(|history| delivered::missing(history)) {
+        if elapsed() > deadline {
+            tracing::info!(consumers = ?client.list_consumers(None).await, "what is known of the consumers");
+            tracing::info!(triggers = ?client.list_triggers(None).await, "and of the triggers");
+            bail!("{missing}");
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     Ok(())
 }
