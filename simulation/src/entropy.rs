@@ -4,7 +4,8 @@
 //! operating system for randomness - the hash maps of the standard library, every version of `rand`, tokio's `select!`,
 //! openraft's election timeouts, temporary names - so gets the seed's, also in dependencies we do not know of. That
 //! spares a wrapper round openraft's runtime and a build of everything with `tokio_unstable`; `meta` is the proof that
-//! it suffices. The time of day is replaced in the same way (`clock_gettime`).
+//! it suffices. Time is replaced in the same way (`clock_gettime`): h2, for one, forgets streams it has reset by the clock
+//! of the machine.
 
 use std::{
     ffi::{c_int, c_uint, c_void},
@@ -57,13 +58,12 @@ unsafe extern "C" fn getentropy(buffer: *mut c_void, length: usize) -> c_int {
 
 static TIME_NS: AtomicU64 = AtomicU64::new(0);
 
-/// From now on the time of day is this, nanoseconds since 1970.
+/// From now on the time is this, nanoseconds since 1970.
 pub fn set_time_ns(time_ns: u64) {
     TIME_NS.store(time_ns, Ordering::Relaxed);
 }
 
-/// Tells the time. The time of day is simulated, once it was set; other clocks are the machine's: tokio's are paused, and
-/// nobody else's decide anything.
+/// Tells the time: the simulated one, once it was set; of clocks that measure what the processor does, the machine's.
 ///
 /// # Safety
 /// As of the C library's function: `answer` is writable.
@@ -71,7 +71,7 @@ pub fn set_time_ns(time_ns: u64) {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, answer: *mut libc::timespec) -> c_int {
     let time_ns = TIME_NS.load(Ordering::Relaxed);
-    if clock != libc::CLOCK_REALTIME || time_ns == 0 {
+    if ![libc::CLOCK_REALTIME, libc::CLOCK_MONOTONIC].contains(&clock) || time_ns == 0 {
         // SAFETY: the caller's arguments, handed on.
         return unsafe { libc::syscall(libc::SYS_clock_gettime, clock, answer) as c_int };
     }

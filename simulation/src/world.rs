@@ -58,6 +58,7 @@ pub fn client_host(number: usize) -> String {
 impl World {
     /// All machines, starting.
     pub fn new(plan: &Plan) -> Self {
+        crate::entropy::set_time_ns(machine::EPOCH_MS * 1_000_000);
         let tick = Duration::from_millis(plan.tick_ms);
         let latency = Duration::from_millis(plan.latency_ms);
         let mut sim = turmoil::Builder::new()
