@@ -1,8 +1,7 @@
 //! Deliberate bugs of the product, each a patch in `mutants/`: what they are, and what came of running them.
 //!
 //! A patch begins with a sentence that says what is wrong with it, `expected: ` and the invariants that may notice,
-//! `scenario: ` and what seeds are run as, or, for what few seeds show, `corpus: ` and the line of the corpus that it
-//! showed it first, and an empty line. The file is named after the mutant.
+//! `scenario: ` and what it is run as first (`any`: no matter), and an empty line. The file is named after the mutant.
 
 use std::{fs, path::Path};
 
@@ -23,8 +22,8 @@ pub struct Mutant {
     pub bug: String,
     /// The invariants one of which should fail first.
     pub expected: Vec<String>,
-    /// What is run.
-    pub runs: Runs,
+    /// What it is run as.
+    pub scenario: Scenario,
     /// The whole file, which is a patch.
     pub patch: String,
 }
@@ -39,41 +38,14 @@ impl Mutant {
         let expected = expected.context("its second line does not say what is `expected: `")?;
         let expected: Vec<String> = expected.split(',').map(|name| name.trim().to_owned()).collect();
         ensure!(expected.iter().all(|name| !name.is_empty()), "an expected invariant has no name");
-        let runs = Runs::parse(lines.next().unwrap_or_default())?;
-        ensure!(lines.next() == Some(""), "its fourth line is not empty");
-        ensure!(lines.any(|line| line.starts_with("@@ ")), "it changes nothing");
-        Ok(Self { name: name.to_owned(), bug: bug.to_owned(), expected, runs, patch: text.to_owned() })
-    }
-}
-
-/// What shows a mutant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Runs {
-    /// Seeds of a scenario.
-    Seeds(Scenario),
-    /// A line of the corpus.
-    Corpus(usize),
-}
-
-impl Runs {
-    fn parse(line: &str) -> anyhow::Result<Self> {
-        if let Some(number) = line.strip_prefix("corpus: ") {
-            return Ok(Self::Corpus(number.parse().with_context(|| format!("`{number}` is no line"))?));
-        }
-        let scenario = line.strip_prefix("scenario: ");
+        let scenario = lines.next().and_then(|line| line.strip_prefix("scenario: "));
         let scenario = scenario.context("its third line does not say which `scenario: ` it needs")?;
         let Ok(scenario) = Scenario::from_str(scenario, false) else {
             bail!("there is no scenario `{scenario}`");
         };
-        Ok(Self::Seeds(scenario))
-    }
-
-    /// As the report names it.
-    pub fn name(self) -> String {
-        match self {
-            Self::Seeds(scenario) => scenario_name(scenario),
-            Self::Corpus(_) => "corpus".to_owned(),
-        }
+        ensure!(lines.next() == Some(""), "its fourth line is not empty");
+        ensure!(lines.any(|line| line.starts_with("@@ ")), "it changes nothing");
+        Ok(Self { name: name.to_owned(), bug: bug.to_owned(), expected, scenario, patch: text.to_owned() })
     }
 }
 
@@ -128,7 +100,6 @@ pub enum End {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Catch {
     pub scenario: String,
-    /// Or the line of the corpus.
     pub seed: u64,
     /// What noticed: an invariant, or `panic` or `timeout`.
     pub invariant: String,
@@ -138,10 +109,10 @@ pub struct Catch {
 }
 
 impl Catch {
-    pub fn new(mutant: &Mutant, seed: u64, failure: Failure) -> Self {
+    pub fn new(mutant: &Mutant, scenario: Scenario, seed: u64, failure: Failure) -> Self {
         let invariant = failure.violation.invariant;
         Self {
-            scenario: mutant.runs.name(),
+            scenario: scenario_name(scenario),
             seed,
             expected: mutant.expected.contains(&invariant),
             invariant,
@@ -168,11 +139,8 @@ mod tests {
         let mutant = mutant("trimming");
         assert_eq!((mutant.name.as_str(), mutant.bug.as_str()), ("old-reads", "Reads are old."));
         assert_eq!(mutant.expected, ["strong_reads", "linearizable"]);
-        assert_eq!(mutant.runs, Runs::Seeds(Scenario::Trimming));
+        assert_eq!(mutant.scenario, Scenario::Trimming);
         assert_eq!(mutant.patch, TEXT);
-        let text = TEXT.replace("scenario: trimming", "corpus: 3");
-        let from_corpus = Mutant::parse("old-reads", &text).expect("it is well formed");
-        assert_eq!(from_corpus.runs, Runs::Corpus(3));
     }
 
     #[test]
@@ -223,7 +191,7 @@ mod tests {
         let caught = |invariant| {
             let violation = Violation::new(invariant, "k1 is odd");
             let failure = Failure { violation, cause: String::new(), stderr: Vec::new() };
-            Catch::new(&mutant("short"), 7, failure)
+            Catch::new(&mutant("short"), Scenario::Short, 7, failure)
         };
         assert!(caught("linearizable").expected);
         assert!(!caught("timeout").expected);

@@ -12,8 +12,7 @@ use clap::{Args, ValueEnum};
 use super::{Children, Output, mutants_report::Report, progress};
 use crate::{
     child::{self, Failure, Work, now, scenario_name},
-    corpus,
-    mutant::{self, Catch, End, Mutant, Runs, Tried},
+    mutant::{self, Catch, End, Mutant, Tried},
     plan::Scenario,
     pool,
     scratch::{Scratch, Workspace},
@@ -36,8 +35,7 @@ pub struct Mutants {
     /// Only this one; may be given several times.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
-    /// Which seeds are run until one fails, in the scenario that it needs: `A..B`, `A..=B` or `N`. Some need a line of the
-    /// corpus instead.
+    /// Which seeds are run until one fails, in the scenario that it needs: `A..B`, `A..=B` or `N`.
     #[arg(long, value_name = "A..B", default_value = "0..200")]
     seeds: Seeds,
     #[command(flatten)]
@@ -109,7 +107,7 @@ impl Mutants {
 
     fn must_pass(&self, without: &Path, mutants: &[Mutant]) -> anyhow::Result<()> {
         let needed = Scenario::value_variants().iter().copied();
-        let needed = needed.filter(|needed| mutants.iter().any(|mutant| mutant.runs == Runs::Seeds(*needed)));
+        let needed = needed.filter(|needed| mutants.iter().any(|mutant| mutant.scenario == *needed));
         let seeds = || self.seeds.iter().take(SEEDS_WITHOUT);
         let mut runs = needed.flat_map(|scenario| seeds().map(move |seed| (scenario, seed)));
         let work = |(scenario, seed)| {
@@ -149,19 +147,12 @@ impl Mutants {
         without: &Path,
         tried: &mut Tried,
     ) -> anyhow::Result<()> {
-        let (plan, scenario, mut seeds) = match mutant.runs {
-            Runs::Seeds(scenario) => (None, scenario, self.seeds.iter()),
-            Runs::Corpus(line) => {
-                let plan = corpus::plan(line)?;
-                let scenario = plan.scenario;
-                (Some(plan), scenario, Seeds::one(line as u64).iter())
-            }
-        };
+        let scenario = mutant.scenario;
+        let mut seeds = self.seeds.iter();
         let caught = AtomicBool::new(false);
         let next = || (!caught.load(Ordering::Relaxed)).then(|| seeds.next()).flatten();
         let work = |seed| {
-            let work = plan.as_ref().map_or(Work::Seed(seed, scenario), Work::Plan);
-            let timeout = self.children.timeout(scenario);
+            let (work, timeout) = (Work::Seed(seed, scenario), self.children.timeout(scenario));
             let failure = child::run_in(program, work, timeout)?.failure;
             let failed = failure.is_some();
             let anyway = failed && child::run_in(without, work, timeout)?.failure.is_some();
@@ -177,7 +168,7 @@ impl Mutants {
             tried.seeds += 1;
             tried.fail_anyway += u64::from(ran.anyway);
             if let Some(failure) = ran.failure.filter(|_| !ran.anyway) {
-                tried.end = End::Caught(Catch::new(mutant, ran.seed, failure));
+                tried.end = End::Caught(Catch::new(mutant, scenario, ran.seed, failure));
             }
         })
     }

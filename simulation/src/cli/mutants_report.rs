@@ -122,7 +122,7 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{mutant::Runs, plan::Scenario};
+    use crate::plan::Scenario;
 
     fn tried(name: &str, end: End) -> Tried {
         let mutant = name.to_owned();
@@ -146,7 +146,7 @@ mod tests {
                 name: (*name).to_owned(),
                 bug: "It is wrong.".to_owned(),
                 expected: Vec::new(),
-                runs: Runs::Seeds(Scenario::Short),
+                scenario: Scenario::Short,
                 patch: String::new(),
             };
             report.add(&mutant, tried(name, end.clone()));
