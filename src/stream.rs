@@ -31,5 +31,5 @@ pub use arn::{REGION, StreamArn, label_of, table_arn, table_in_arn};
 pub use event::{EVENT_SOURCE, EVENT_VERSION};
 pub use iterator::{Cursor, Error, Position, Start, Token};
 pub use record::{EventName, Projection, Record};
-pub use retention::{cutoff, last_before};
+pub use retention::{CLOCK_OFFSET_MS_MAX, cutoff, last_before};
 pub use shard::{SequenceNumber, ShardId};

@@ -312,7 +312,7 @@ impl Plan {
             heartbeat_ms: HEARTBEAT_MS,
             tick_ms: random.between(1, 3),
             latency_ms: random.between(4, 30),
-            ahead_ms: ahead_ms(&mut random, nodes),
+            ahead_ms: ahead_ms(&mut random, nodes, trims),
             drift_ppm: (0..nodes).map(|_| random.between(0, 200).cast_signed() - 100).collect(),
             segment_bytes: *random.pick(&[64 << 10, 256 << 10, 1 << 20, 64 << 20]),
             flush_ms: *random.pick(&[0, 20, 200, 2_000]),
@@ -492,9 +492,10 @@ fn faults(random: &mut Random, nodes: usize, faults_ms: u64) -> Vec<Fault> {
     faults
 }
 
-/// How far clocks are ahead from the beginning: in most runs they are not.
-fn ahead_ms(random: &mut Random, nodes: usize) -> Vec<i64> {
-    let most = *random.pick(&[0, 0, 20, 400, 2_000]);
+/// How far clocks are ahead from the beginning: in most runs they are not; where records are trimmed, mostly as far apart
+/// as trimming puts up with.
+fn ahead_ms(random: &mut Random, nodes: usize, trims: bool) -> Vec<i64> {
+    let most = *random.pick(if trims { &[0, 400, 2_000, 4_500, 4_500] } else { &[0, 0, 20, 400, 2_000] });
     (0..nodes).map(|_| random.between(0, 2 * most).cast_signed() - most.cast_signed()).collect()
 }
 

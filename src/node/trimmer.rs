@@ -17,7 +17,7 @@ use crate::{
         entry::{Body, Entry},
     },
     raft::Published,
-    stream::{cutoff, last_before},
+    stream::{CLOCK_OFFSET_MS_MAX, cutoff, last_before},
 };
 
 /// How often groups are looked at, at most.
@@ -35,7 +35,7 @@ pub(super) async fn run(node: Node) {
     let mut warned = false;
     loop {
         tokio::time::sleep(TICK).await;
-        let offset_ms = node.shared.peers.clock_offset_ms_max();
+        let offset_ms = clock_offset_ms_max(&node);
         for replica in node.replicas() {
             let group = replica.group.id();
             if !replica.serves() || due.get(&group).is_some_and(|due| *due > Instant::now()) {
@@ -60,6 +60,14 @@ pub(super) async fn run(node: Node) {
         }
         cut(&node).await;
     }
+}
+
+/// How far the clock of another node may be from this one's, milliseconds. One that was not measured since this node
+/// started may be as far as is put up with: a node that is gone has stamped entries, too.
+fn clock_offset_ms_max(node: &Node) -> u64 {
+    let (catalog, peers) = (node.catalog(), &node.shared.peers);
+    let offset_ms = |id| peers.clock_offset_ms(id).map_or(CLOCK_OFFSET_MS_MAX, i64::unsigned_abs);
+    catalog.nodes.keys().map(|id| offset_ms(*id)).max().unwrap_or(0)
 }
 
 /// How long this replica's log is kept, milliseconds.

@@ -243,13 +243,6 @@ impl Peers {
         self.peer(node).ok().and_then(|peer| lock(&peer.state).clock_offset_ms)
     }
 
-    /// The largest measured clock offset, milliseconds.
-    pub fn clock_offset_ms_max(&self) -> u64 {
-        let peers = lock(&self.shared.peers);
-        let offsets = peers.values().filter_map(|peer| lock(&peer.state).clock_offset_ms);
-        offsets.map(i64::unsigned_abs).max().unwrap_or(0)
-    }
-
     /// Changes whenever a connection is made or lost.
     pub fn liveness(&self) -> watch::Receiver<u64> {
         self.shared.liveness.subscribe()

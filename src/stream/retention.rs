@@ -1,9 +1,9 @@
 //! When records may go.
 //!
-//! An entry may be trimmed once it is older than retention *by every clock of the cluster*: the cutoff is the
-//! leader's now, less retention, less the largest clock offset measured between nodes. Beyond
-//! [`CLOCK_OFFSET_MS_MAX`] the leader does not trim at all. (A leader with a fast clock would otherwise trim what
-//! its predecessor, with a slow one, had just stamped.)
+//! An entry may be trimmed once it is older than retention *by every clock of the cluster*: the cutoff is the leader's
+//! now, less retention, less the largest clock offset between nodes - as it was measured, or [`CLOCK_OFFSET_MS_MAX`]
+//! where it was not yet. Beyond that the leader does not trim at all. (A leader with a fast clock would otherwise trim
+//! what its predecessor, with a slow one, had just stamped.)
 
 /// The largest clock offset between nodes with which trimming goes on, milliseconds.
 pub const CLOCK_OFFSET_MS_MAX: u64 = 10_000;
