@@ -2,7 +2,7 @@
 // not answer, and one that wants a key, are noted in the shared state, so that the whole console can say so.
 
 import { toNumbers } from "./json.js";
-import { signedHeaders } from "./sign.js";
+import { anonymousHeaders, signedHeaders } from "./sign.js";
 import { change, isIdle, state } from "./state.js";
 
 const DEADLINE_MILLIS = 10_000;
@@ -16,8 +16,6 @@ const SIGN_IN_ERRORS = new Set([
     "UnrecognizedClientException", "InvalidSignatureException", "MissingAuthenticationTokenException",
     "IncompleteSignatureException", "AccessDeniedException",
 ]);
-/** Any key does while the cluster has none; the signature only has to be well formed. */
-const DUMMY_KEY = { id: "console", secret: "console" };
 
 function targetOf(operation) {
     if (STREAM_OPERATIONS.has(operation)) {
@@ -32,15 +30,10 @@ function failure(name, message, status = 0) {
 
 /** Sends one request and reads its answer whole, both within the deadline. */
 async function exchange(operation, body, signal) {
-    const key = state.key ?? DUMMY_KEY;
-    const headers = signedHeaders({
-        host: location.host,
-        target: targetOf(operation),
-        body,
-        keyId: key.id,
-        secret: key.secret,
-        millis: Date.now() + state.clockOffsetMillis,
-    });
+    const [target, millis] = [targetOf(operation), Date.now() + state.clockOffsetMillis];
+    const headers = state.key
+        ? signedHeaders({ host: location.host, target, body, keyId: state.key.id, secret: state.key.secret, millis })
+        : anonymousHeaders({ target, millis });
     const controller = new AbortController();
     const stop = () => controller.abort();
     const timer = setTimeout(stop, DEADLINE_MILLIS);

@@ -1,18 +1,30 @@
 // Numbers, sizes and times as people read them.
 
-const counts = new Intl.NumberFormat("en");
-const rounded = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 });
-const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
-const dateAndClock = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+/** Formats of times, made when they are first needed: the first takes a browser as long as reading the whole page. */
+const formats = new Map();
+
+function timeFormat(options) {
+    const name = JSON.stringify(options);
+    if (!formats.has(name)) {
+        formats.set(name, new Intl.DateTimeFormat(undefined, options));
+    }
+    return formats.get(name);
+}
+
+const CLOCK = { timeStyle: "medium" };
+const DATE_AND_CLOCK = { dateStyle: "medium", timeStyle: "medium" };
 const BYTE_UNITS = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
 const TIME_UNITS = [[86_400_000, "d"], [3_600_000, "h"], [60_000, "min"], [1000, "s"]];
 
-export const count = (number) => (typeof number === "number" ? counts.format(number) : number ?? "–");
+const grouped = (number) => String(number).replace(/^(-?\d+)/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, ","));
+const rounded = (number) => grouped(Number(number.toPrecision(3)));
+
+export const count = (number) => (typeof number === "number" ? grouped(number) : number ?? "–");
 
 /** A number with its noun: `1 table`, `2 tables`. */
 export const plural = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
 
-export const rate = (perSecond) => (perSecond == null ? "–" : rounded.format(perSecond < 0.05 ? 0 : perSecond));
+export const rate = (perSecond) => (perSecond == null ? "–" : rounded(perSecond < 0.05 ? 0 : perSecond));
 
 export function bytes(number) {
     if (typeof number !== "number") {
@@ -22,7 +34,7 @@ export function bytes(number) {
     while (number >= 1024 ** (power + 1) && power < BYTE_UNITS.length - 1) {
         power += 1;
     }
-    return `${rounded.format(number / 1024 ** power)} ${BYTE_UNITS[power]}`;
+    return `${rounded(number / 1024 ** power)} ${BYTE_UNITS[power]}`;
 }
 
 /** A length of time by its largest unit, and the next one while the largest is small. */
@@ -47,7 +59,7 @@ function isToday(date) {
     return date.toDateString() === new Date().toDateString();
 }
 
-export const clockText = (millis) => clock.format(millis);
+export const clockText = (millis) => timeFormat(CLOCK).format(millis);
 
 /** A moment in local time; the exact one in the title. `null` for none. */
 export function moment(millis) {
@@ -58,7 +70,7 @@ export function moment(millis) {
     const time = document.createElement("time");
     time.dateTime = date.toISOString();
     time.title = date.toISOString();
-    time.textContent = (isToday(date) ? clock : dateAndClock).format(date);
+    time.textContent = timeFormat(isToday(date) ? CLOCK : DATE_AND_CLOCK).format(date);
     return time;
 }
 

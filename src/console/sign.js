@@ -57,7 +57,14 @@ function compress(hash, words) {
         const first = (h + high + ((e & f) ^ (~e & g)) + ROUNDS[i] + words[i]) | 0;
         const low = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22);
         const second = (low + ((a & b) ^ (a & c) ^ (b & c))) | 0;
-        [h, g, f, e, d, c, b, a] = [g, f, e, (d + first) | 0, c, b, a, (first + second) | 0];
+        h = g;
+        g = f;
+        f = e;
+        e = (d + first) | 0;
+        d = c;
+        c = b;
+        b = a;
+        a = (first + second) | 0;
     }
     [a, b, c, d, e, f, g, h].forEach((word, i) => { hash[i] += word; });
 }
@@ -95,11 +102,30 @@ export function hmac(key, message) {
 /** Bytes in lower-case hexadecimal digits. */
 export const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
+let derived = { from: null, key: null };
+
+/** The key of a day, which is kept: most of the work of signing is in it. */
+function signingKey(secret, day) {
+    const from = `${day} ${secret}`;
+    if (derived.from !== from) {
+        derived = { from, key: [day, REGION, SERVICE, "aws4_request"].reduce(hmac, `AWS4${secret}`) };
+    }
+    return derived.key;
+}
+
+const momentOf = (millis) => new Date(millis).toISOString().replace(/[-:]|\.\d+/g, "");
+const scopeOf = (day) => `${day}/${REGION}/${SERVICE}/aws4_request`;
+
+function withAuthorization(headers, id, scope, names, signature) {
+    headers.authorization = `${ALGORITHM} Credential=${id}/${scope}, SignedHeaders=${names}, Signature=${signature}`;
+    return headers;
+}
+
 /**
  * The headers of a signed `POST /`. `host` is signed but not returned: the browser sends it by itself.
  */
 export function signedHeaders({ host, target, body, keyId, secret, millis }) {
-    const moment = new Date(millis).toISOString().replace(/[-:]|\.\d+/g, "");
+    const moment = momentOf(millis);
     const day = moment.slice(0, 8);
     const headers = {
         "content-type": "application/x-amz-json-1.0",
@@ -110,12 +136,16 @@ export function signedHeaders({ host, target, body, keyId, secret, millis }) {
     const names = Object.keys(headers).join(";");
     const lines = Object.entries(headers).map(([name, value]) => `${name}:${value}\n`).join("");
     const request = `POST\n/\n\n${lines}\n${names}\n${hex(sha256(body))}`;
-    const scope = `${day}/${REGION}/${SERVICE}/aws4_request`;
+    const scope = scopeOf(day);
     const text = `${ALGORITHM}\n${moment}\n${scope}\n${hex(sha256(request))}`;
-    const signingKey = [day, REGION, SERVICE, "aws4_request"].reduce(hmac, `AWS4${secret}`);
-    const signature = hex(hmac(signingKey, text));
+    const signature = hex(hmac(signingKey(secret, day), text));
     delete headers.host;
-    headers.authorization =
-        `${ALGORITHM} Credential=${keyId}/${scope}, SignedHeaders=${names}, Signature=${signature}`;
-    return headers;
+    return withAuthorization(headers, keyId, scope, names, signature);
+}
+
+/** The headers of a `POST /` for a cluster without keys: any signature does, as long as it looks like one. */
+export function anonymousHeaders({ target, millis }) {
+    const moment = momentOf(millis);
+    const headers = { "content-type": "application/x-amz-json-1.0", "x-amz-date": moment, "x-amz-target": target };
+    return withAuthorization(headers, "console", scopeOf(moment.slice(0, 8)), "host;x-amz-date", "0".repeat(64));
 }

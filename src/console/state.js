@@ -4,7 +4,7 @@
 const KEY_STORE = "watertable.key";
 
 export const state = {
-    /** The access key requests are signed with; null: a dummy, which a cluster without keys accepts. */
+    /** The access key requests are signed with; null: they are not, which a cluster without keys accepts. */
     key: JSON.parse(sessionStorage.getItem(KEY_STORE) ?? "null"),
     /** Why the node wants a key, while it does. */
     signIn: null,
@@ -37,12 +37,14 @@ export function change(changes) {
     }
 }
 
-/** Signs in, or out with null. The key lives as long as the tab. */
+/** Signs in, or out with null: then what was shown is forgotten. The key lives as long as the tab. */
 export function useKey(key) {
     if (key) {
         sessionStorage.setItem(KEY_STORE, JSON.stringify(key));
     } else {
         sessionStorage.removeItem(KEY_STORE);
+        state.counters.clear();
+        change({ cluster: null, clusterError: null, samples: [] });
     }
     change({ key, signIn: null });
 }
