@@ -1,7 +1,7 @@
 //! Deliberate bugs of the product, each a patch in `mutants/`: what they are, and what came of running them.
 //!
 //! A patch begins with a sentence that says what is wrong with it, `expected: ` and the invariants that may notice,
-//! `scenario: ` and what it is run as first (`any`: no matter), and an empty line. The file is named after the mutant.
+//! `scenario: ` and what its seeds are run as, and an empty line. The file is named after the mutant.
 
 use std::{fs, path::Path};
 
@@ -22,7 +22,7 @@ pub struct Mutant {
     pub bug: String,
     /// The invariants one of which should fail first.
     pub expected: Vec<String>,
-    /// What it is run as.
+    /// What its seeds are run as.
     pub scenario: Scenario,
     /// The whole file, which is a patch.
     pub patch: String,

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use openraft::{
     Config, EmptyNode, Instant, Raft, ReadPolicy, ServerState, SnapshotPolicy,
     async_runtime::watch::WatchReceiver,
-    errors::{ClientWriteError, ForwardReason, RaftError},
+    errors::{ClientWriteError, Fatal, ForwardReason, RaftError},
     impls::OneshotResponder,
     metrics::RaftServerMetrics,
     raft::ClientWriteResult,
@@ -348,11 +348,12 @@ impl Group {
         }
     }
 
-    /// Whether the member has stopped by itself, for an error it cannot go on after.
+    /// Whether the member has stopped by itself, for an error it cannot go on after; not if it was stopped, as those are
+    /// whose table is deleted.
     pub fn failure(&self) -> Option<String> {
         let metrics = self.raft.metrics();
         let running = metrics.borrow_watched().running_state.clone();
-        running.err().map(|fatal| fatal.to_string())
+        running.err().filter(|fatal| !matches!(fatal, Fatal::Stopped)).map(|fatal| fatal.to_string())
     }
 
     /// Adds a learner; returns when the membership is committed, or it takes too long: then it may be later.
@@ -512,3 +513,7 @@ fn refused(reason: &str) -> Answer {
 fn refusal(error: &dyn std::fmt::Display) -> Body {
     Body::Refused(peer::Refused { reason: error.to_string() })
 }
+
+#[cfg(test)]
+#[path = "group_test.rs"]
+mod tests;
