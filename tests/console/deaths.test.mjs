@@ -2,39 +2,25 @@
 // person watches, on three nodes of which each is killed once.
 
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
+import { after, test } from "node:test";
 
-import { call, linesOf, startBrowser, startCluster, startFunction, startProgram, until } from "./harness.mjs";
+import { call, linesOf, startFunction, startProgram, until, useStage } from "./harness.mjs";
 
 const KEYS = 5;
-let cluster;
-let browser;
+const stage = useStage(3);
 let member;
 let target;
 
-before(async () => {
-    cluster = await startCluster(3);
-    browser = await startBrowser();
-});
-
-afterEach(async ({ passed, name }) => {
-    if (passed === false) {
-        await browser?.pictureAll(`failed: ${name}`);
-    }
-});
-
-after(async () => {
-    await browser?.stop();
+after(() => {
     member?.kill("SIGKILL");
     target?.stop();
-    cluster?.stop();
 });
 
 /** Calls the nodes one after the other until one does it. */
 async function callAny(operation, input) {
     for (let at = 0; ; at += 1) {
         try {
-            return await call(cluster.origins[at % 3], operation, input);
+            return await call(stage.cluster.origins[at % 3], operation, input);
         } catch (error) {
             if (at === 100) {
                 throw error;
@@ -101,24 +87,24 @@ test("a function, a consumer and a person see every change, whichever node dies"
     await until("the table being there", async () =>
         (await callAny("DescribeTable", { TableName: "orders" })).Table.TableStatus === "ACTIVE");
     await callAny("CreateTrigger", { TableName: "orders", Target: target.url, StartingPosition: "TRIM_HORIZON" });
-    const endpoints = cluster.origins.join(",");
+    const endpoints = stage.cluster.origins.join(",");
     member = startProgram(["consumer", "read", "orders", "audit", "--output", "json", "--dynamodb-json",
         "--endpoint", endpoints], "pipe");
     const lines = linesOf(member);
-    const pages = await Promise.all(cluster.origins.map((origin) => browser.open(`${origin}/console/#/tables/orders`)));
+    const pages = await Promise.all(stage.cluster.origins.map((origin) => stage.browser.open(`${origin}/console/#/tables/orders`)));
     await Promise.all(pages.map((page) => page.getByRole("link", { name: "Watch live" }).click()));
     const writer = startWriter("orders");
     const shows = (page, number) => page.locator(".record", { hasText: `${number}` }).first().waitFor();
     await Promise.all(pages.map((page) => page.locator(".record").first().waitFor()));
     for (const [victim, page] of pages.entries()) {
-        cluster.kill(victim);
+        stage.cluster.kill(victim);
         await page.getByText("The node has not answered since").waitFor();
         const after = writer.written + 1;
         const others = pages.filter((other) => other !== page);
         await until("what is written then", () => writer.written > after);
         await Promise.all(others.map((other) => shows(other, after)));
-        await browser.picture(others[0], `watched-while-node-${victim + 1}-is-dead`);
-        cluster.restart(victim);
+        await stage.browser.picture(others[0], `watched-while-node-${victim + 1}-is-dead`);
+        stage.cluster.restart(victim);
         await page.getByText("The node has not answered since").waitFor({ state: "detached" });
         const again = writer.written + 1;
         await shows(page, again);
@@ -130,12 +116,12 @@ test("a function, a consumer and a person see every change, whichever node dies"
     assertWhole("the function", delivered(target), writer.written);
     assertWhole("the consumer", consumed(lines), writer.written);
     const [page] = pages;
-    await page.goto(`${cluster.origins[0]}/console/#/triggers`);
+    await page.goto(`${stage.cluster.origins[0]}/console/#/triggers`);
     await page.getByRole("link", { name: target.url }).waitFor();
-    await browser.picture(page, "trigger-after-deaths");
-    await page.goto(`${cluster.origins[0]}/console/#/consumers`);
+    await stage.browser.picture(page, "trigger-after-deaths");
+    await page.goto(`${stage.cluster.origins[0]}/console/#/consumers`);
     await page.getByText("1 member").waitFor();
-    await browser.picture(page, "consumer-after-deaths");
+    await stage.browser.picture(page, "consumer-after-deaths");
     process.stdout.write(`${KEYS * writer.written} changes, ${target.calls.length} calls of the function\n`);
-    assert.deepEqual(browser.faults, []);
+    assert.deepEqual(stage.browser.faults, []);
 });

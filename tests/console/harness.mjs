@@ -7,6 +7,7 @@ import { createServer as createSocket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { after, afterEach, before } from "node:test";
 import { chromium } from "playwright-core";
 
 import { signedHeaders } from "../../src/console/sign.js";
@@ -66,7 +67,7 @@ export function linesOf(program) {
 }
 
 /** Starts so many nodes; ends them, and removes what they stored, with `stop`. */
-export async function startCluster(count) {
+async function startCluster(count) {
     const root = mkdtempSync(join(tmpdir(), "watertable-console-"));
     const ports = await Promise.all(Array.from({ length: count }, freePort));
     const start = (i) => {
@@ -109,7 +110,7 @@ export async function startFunction() {
 }
 
 /** A browser whose pages may not complain: what they write into the console as errors is kept in `faults`. */
-export async function startBrowser() {
+async function startBrowser() {
     mkdirSync(SCREENSHOTS, { recursive: true });
     const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
     const faults = [];
@@ -132,4 +133,23 @@ export async function startBrowser() {
         await Promise.all(pages.map((page, i) => picture(page, `${name} ${i}`)));
     };
     return { open, picture, pictureAll, faults, stop: () => browser.close() };
+}
+
+/** A cluster and a browser for the tests of a file; of a test that fails, what its pages show is kept. */
+export function useStage(count) {
+    const stage = {};
+    before(async () => {
+        stage.cluster = await startCluster(count);
+        stage.browser = await startBrowser();
+    });
+    afterEach(async ({ passed, name }) => {
+        if (passed === false) {
+            await stage.browser?.pictureAll(`failed: ${name}`);
+        }
+    });
+    after(async () => {
+        await stage.browser?.stop();
+        stage.cluster?.stop();
+    });
+    return stage;
 }

@@ -2,31 +2,14 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { after, afterEach, before, test } from "node:test";
+import { test } from "node:test";
 
-import { linesOf, startBrowser, startCluster, startProgram } from "./harness.mjs";
+import { linesOf, startProgram, useStage } from "./harness.mjs";
 
-let cluster;
-let browser;
-
-before(async () => {
-    cluster = await startCluster(1);
-    browser = await startBrowser();
-});
-
-afterEach(async ({ passed, name }) => {
-    if (passed === false) {
-        await browser?.pictureAll(`failed: ${name}`);
-    }
-});
-
-after(async () => {
-    await browser?.stop();
-    cluster?.stop();
-});
+const stage = useStage(1);
 
 async function createKey() {
-    const program = startProgram(["key", "create", "--endpoint", cluster.origins[0], "--output", "json"], "pipe");
+    const program = startProgram(["key", "create", "--endpoint", stage.cluster.origins[0], "--output", "json"], "pipe");
     const lines = linesOf(program);
     const [[status]] = await Promise.all([once(program, "close"), once(program.stdout, "close")]);
     assert.equal(status, 0);
@@ -43,7 +26,7 @@ async function signIn(page, id, secret) {
 }
 
 test("a cluster with keys shows nothing to whoever has none, and everything to whoever has one", async () => {
-    const page = await browser.open(`${cluster.origins[0]}/console/`);
+    const page = await stage.browser.open(`${stage.cluster.origins[0]}/console/`);
     await page.getByText("Healthy").waitFor();
     const { accessKeyId, secretAccessKey } = await createKey();
     await page.reload();
@@ -52,13 +35,13 @@ test("a cluster with keys shows nothing to whoever has none, and everything to w
     await signIn(page, accessKeyId, "not the secret");
     await page.getByText("The node wants a key").waitFor();
     assert.equal(await page.getByText("Healthy").count(), 0);
-    await browser.picture(page, "signed-out");
+    await stage.browser.picture(page, "signed-out");
     await signIn(page, accessKeyId, secretAccessKey);
     await page.getByText("Healthy").waitFor();
     assert.equal(await page.getByText("The node wants a key").count(), 0);
-    await browser.picture(page, "signed-in");
+    await stage.browser.picture(page, "signed-in");
     await page.getByRole("button", { name: `Sign out ${accessKeyId}` }).click();
     await page.getByText("The node wants a key").waitFor();
     await page.getByText("Healthy").waitFor({ state: "detached" });
-    assert.deepEqual(browser.faults, []);
+    assert.deepEqual(stage.browser.faults, []);
 });
