@@ -7,6 +7,10 @@
 //! What is stored in tables never becomes markup: the page builds text nodes (`dom.js`), and forbids itself inline
 //! scripts, inline styles, other origins and frames by its content security policy.
 //!
+//! Every file costs a browser about 4 ms, whatever is in it. So the first page needs few of them, all named in `index.html`
+//! to be fetched side by side; what it can do without (plots, dialogs, signing, the other pages) is imported when it is
+//! needed, and read ahead once the first page is there. `tests/console/run --loading` measures it.
+//!
 //! Deliberately absent: sessions and cookies (a key lives in the tab that was told it), any state of its own.
 
 mod files;

@@ -2,8 +2,7 @@
 // whichever page is open.
 
 import { call, poll } from "./api.js";
-import { SPAN_MILLIS } from "./plot.js";
-import { change, state } from "./state.js";
+import { change, SPAN_MILLIS, state } from "./state.js";
 
 const EVERY_MILLIS = 2000;
 /** What is shown as a rate, and the counter it comes from. */

@@ -21,11 +21,6 @@ export function openDialog(title, body, { wide = false, mayClose = () => true } 
     return dialog;
 }
 
-/** Closes all dialogs: what they are about belongs to the page that is left. */
-export function closeDialogs() {
-    document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
-}
-
 /**
  * Opens a dialog with a form. `run` does the work while the form waits; what it throws is shown and the form stays.
  * It closes when `run` is done, unless that returns false.

@@ -1,6 +1,6 @@
 //! The files of the page, as they are served.
 
-use std::{io::Write, sync::LazyLock};
+use std::{io::Write, sync::OnceLock};
 
 use axum::{
     Router,
@@ -62,15 +62,14 @@ pub fn routes() -> Router {
         )
 }
 
-/// The files as they travel to browsers that can unpack them.
-static PACKED: LazyLock<Vec<Bytes>> = LazyLock::new(|| {
-    let pack = |(_, text): &(&str, &str)| {
-        let mut packer = GzEncoder::new(Vec::new(), Compression::best());
-        packer.write_all(text.as_bytes()).expect("memory takes everything");
-        Bytes::from(packer.finish().expect("memory takes everything"))
-    };
-    FILES.iter().map(pack).collect()
-});
+/// The files as they travel to browsers that can unpack them, each packed when it is first asked for.
+static PACKED: [OnceLock<Bytes>; FILES.len()] = [const { OnceLock::new() }; FILES.len()];
+
+fn pack(text: &str) -> Bytes {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::best());
+    packer.write_all(text.as_bytes()).expect("memory takes everything");
+    Bytes::from(packer.finish().expect("memory takes everything"))
+}
 
 /// A file; nothing but its tag if the browser has it. It is asked for again each time: the program may be a newer one.
 fn file(name: &str, asked: &HeaderMap) -> Response<Body> {
@@ -90,7 +89,7 @@ fn file(name: &str, asked: &HeaderMap) -> Response<Body> {
     let is_packed = says(header::ACCEPT_ENCODING, "gzip");
     let mut response = match (says(header::IF_NONE_MATCH, &tag), is_packed) {
         (true, _) => answer(StatusCode::NOT_MODIFIED, kind, ""),
-        (false, true) => answer(StatusCode::OK, kind, PACKED[at].clone()),
+        (false, true) => answer(StatusCode::OK, kind, PACKED[at].get_or_init(|| pack(text)).clone()),
         (false, false) => answer(StatusCode::OK, kind, text),
     };
     let headers = response.headers_mut();

@@ -2,13 +2,12 @@
 // node does not answer. A page gets `{root, signal, query, parts}`; the signal tells it that it was left.
 
 import { watchCluster } from "./cluster.js";
-import { closeDialogs, field, input, openDialog, openForm } from "./dialog.js";
-import { button, el, link, problem, tell, update } from "./dom.js";
+import { button, el, link, problem, tell, tellError, update } from "./dom.js";
 import { clockText } from "./format.js";
 import { overviewPage } from "./overview.js";
 import { listen, state, useKey } from "./state.js";
 
-/** The pages, each read when it is first opened: the first one is there sooner. */
+/** The pages, each read when it is first opened, as dialogs and signing are: the first page is there sooner. */
 const PAGES = [
     { path: "", title: "Overview", key: "o", all: async () => overviewPage },
     {
@@ -46,7 +45,7 @@ function placeOf(hash) {
 function open() {
     left.abort();
     left = new AbortController();
-    closeDialogs();
+    document.querySelectorAll("dialog").forEach((dialog) => dialog.close()); // they belong to the page that is left
     const { first, parts, query } = placeOf(location.hash);
     const found = PAGES.find(({ path }) => path === first);
     const root = el("div.page");
@@ -68,7 +67,8 @@ function open() {
 
 let isGoing = false;
 
-function showKeys() {
+async function showKeys() {
+    const { openDialog } = await import("./dialog.js");
     openDialog("Keys", el("div.body", el("dl.keys",
         KEYS.map(([keys, text]) => el("div", el("dt", keys.split(" ").map((key) => el("kbd", key))), el("dd", text))))));
 }
@@ -87,7 +87,7 @@ function onKey(event) {
     } else if (event.key === "g") {
         isGoing = true;
     } else if (event.key === "?") {
-        showKeys();
+        showKeys().catch(tellError);
     } else if (event.key === "/") {
         document.querySelector("[data-filter]")?.focus();
     } else if (event.key === "n") {
@@ -100,7 +100,8 @@ function onKey(event) {
 
 // ---- who is signed in
 
-function signIn() {
+async function signIn() {
+    const { field, input, openForm } = await import("./dialog.js");
     const id = input("sign-in-id", { required: true, autofocus: true });
     const secret = input("sign-in-secret", { required: true, type: "password" });
     openForm("Sign in", [
@@ -158,6 +159,7 @@ drawFrame();
 addEventListener("hashchange", open);
 addEventListener("keydown", onKey);
 open();
-// While the first page is looked at, the others are read, so that they are there even if the node is not.
-const later = globalThis.requestIdleCallback ?? setTimeout;
-later(() => PAGES.flatMap(({ all, one }) => [all, one]).forEach((load) => load?.().catch(() => {})));
+// While the first page is looked at, the rest is read, so that it is there even if the node is not.
+const rest = [...PAGES.flatMap(({ all, one }) => [all, one]), () => import("./sign.js")];
+const readRest = () => rest.forEach((load) => load?.().catch(() => {}));
+addEventListener("load", () => (globalThis.requestIdleCallback ?? setTimeout)(readRest));

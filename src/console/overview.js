@@ -1,9 +1,8 @@
 // The overview: whether the cluster is well, what it does now and did in the last ten minutes, and its nodes.
 
 import { call, poll } from "./api.js";
-import { badge, commandLine, dataTable, el, empty, facts, link, pageHead, problem, update } from "./dom.js";
+import { badge, commandLine, dataTable, el, empty, facts, link, pageHead, problem, tellError, update } from "./dom.js";
 import { bytes, count, duration, plural, rate } from "./format.js";
-import { createPlot } from "./plot.js";
 import { listen, state } from "./state.js";
 
 /** Clocks of nodes that differ by more keep records from being trimmed. */
@@ -78,24 +77,34 @@ function nodeTable(cluster, sample) {
     return dataTable("Nodes", heads, cluster.Nodes.map((node) => nodeRow(node, cluster, sample)));
 }
 
+const PLOTS = [
+    { name: "writes", title: "Writes", unit: "per second", format: rate },
+    { name: "reads", title: "Reads", unit: "per second", format: rate },
+    { name: "records", title: "Stream records read", unit: "per second", format: rate },
+    { name: "lag", title: "Stream lag", unit: "entries", format: count },
+];
+
+/** The plots; their places are empty until what draws them was read. */
 function createPlots() {
-    const plots = [
-        [createPlot("Writes", "per second", rate), "writes"], [createPlot("Reads", "per second", rate), "reads"],
-        [createPlot("Stream records read", "per second", rate), "records"],
-        [createPlot("Stream lag", "entries", count), "lag"],
-    ];
+    const element = el("div.plots", PLOTS.map(() => el("figure.plot")));
+    let plots = [];
     const draw = () => {
         const last = state.samples.at(-1);
         const notes = [
             plural3(last, "rejected", "rejected"), plural3(last, "unavailable", "unavailable"),
             plural3(last, "unknown", "unknown"),
         ].filter(Boolean).join(", ");
-        for (const [plot, name] of plots) {
+        for (const { name, plot } of plots) {
             const points = state.samples.map((sample) => ({ at: sample.at, value: sample[name] }));
             plot.draw(points, last?.at ?? Date.now(), name === "writes" ? notes : "");
         }
     };
-    return { element: el("div.plots", plots.map(([plot]) => plot.element)), draw };
+    import("./plot.js").then(({ createPlot }) => {
+        plots = PLOTS.map(({ name, title, unit, format }) => ({ name, plot: createPlot(title, unit, format) }));
+        element.replaceChildren(...plots.map(({ plot }) => plot.element));
+        draw();
+    }).catch(tellError);
+    return { element, draw };
 }
 
 const firstSteps = () => empty("There is no table yet",

@@ -2,11 +2,11 @@
 
 import { el, svg } from "./dom.js";
 import { clockText } from "./format.js";
+import { SPAN_MILLIS } from "./state.js";
 
 const WIDTH = 600;
 const HEIGHT = 96;
 const GAP_MILLIS = 15_000;
-export const SPAN_MILLIS = 600_000;
 
 /** The next of 1, 2, 5, 10, 20, ...: scales people read easily. */
 function niceCeiling(value) {

@@ -116,11 +116,6 @@ function signingKey(secret, day) {
 const momentOf = (millis) => new Date(millis).toISOString().replace(/[-:]|\.\d+/g, "");
 const scopeOf = (day) => `${day}/${REGION}/${SERVICE}/aws4_request`;
 
-function withAuthorization(headers, id, scope, names, signature) {
-    headers.authorization = `${ALGORITHM} Credential=${id}/${scope}, SignedHeaders=${names}, Signature=${signature}`;
-    return headers;
-}
-
 /**
  * The headers of a signed `POST /`. `host` is signed but not returned: the browser sends it by itself.
  */
@@ -140,12 +135,6 @@ export function signedHeaders({ host, target, body, keyId, secret, millis }) {
     const text = `${ALGORITHM}\n${moment}\n${scope}\n${hex(sha256(request))}`;
     const signature = hex(hmac(signingKey(secret, day), text));
     delete headers.host;
-    return withAuthorization(headers, keyId, scope, names, signature);
-}
-
-/** The headers of a `POST /` for a cluster without keys: any signature does, as long as it looks like one. */
-export function anonymousHeaders({ target, millis }) {
-    const moment = momentOf(millis);
-    const headers = { "content-type": "application/x-amz-json-1.0", "x-amz-date": moment, "x-amz-target": target };
-    return withAuthorization(headers, "console", scopeOf(moment.slice(0, 8)), "host;x-amz-date", "0".repeat(64));
+    headers.authorization = `${ALGORITHM} Credential=${keyId}/${scope}, SignedHeaders=${names}, Signature=${signature}`;
+    return headers;
 }

@@ -3,6 +3,9 @@
 
 const KEY_STORE = "watertable.key";
 
+/** How far back rates and lags are kept and plotted. */
+export const SPAN_MILLIS = 600_000;
+
 export const state = {
     /** The access key requests are signed with; null: they are not, which a cluster without keys accepts. */
     key: JSON.parse(sessionStorage.getItem(KEY_STORE) ?? "null"),
@@ -15,7 +18,7 @@ export const state = {
     /** The last answer of GetClusterStatus, and why there is none. */
     cluster: null,
     clusterError: null,
-    /** Rates and lags of the last ten minutes, oldest first. */
+    /** Rates and lags of the last `SPAN_MILLIS`, oldest first. */
     samples: [],
     /** Of each node, the counters that the next rates are reckoned from. */
     counters: new Map(),

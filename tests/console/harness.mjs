@@ -67,7 +67,7 @@ export function linesOf(program) {
 }
 
 /** Starts so many nodes; ends them, and removes what they stored, with `stop`. */
-async function startCluster(count) {
+export async function startCluster(count) {
     const root = mkdtempSync(join(tmpdir(), "watertable-console-"));
     const ports = await Promise.all(Array.from({ length: count }, freePort));
     const start = (i) => {
@@ -110,7 +110,7 @@ export async function startFunction() {
 }
 
 /** A browser whose pages may not complain: what they write into the console as errors is kept in `faults`. */
-async function startBrowser() {
+export async function startBrowser() {
     mkdirSync(SCREENSHOTS, { recursive: true });
     const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
     const faults = [];
